@@ -1,0 +1,1 @@
+"""What runs in the bench pod: the load engine, tasks, memory probes. Imports perbench, never the operator."""

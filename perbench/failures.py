@@ -1,0 +1,60 @@
+"""Why a run or a model failed: one blame, one stable reason, one message.
+
+These names appear in `status.failure`, in events and in alerts, so they are never renamed.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from perbench.base import Document
+
+MESSAGE_LIMIT = 1024
+"""Characters of a failure message. Servers' own words end up in it, so it is capped."""
+
+
+class Blame(StrEnum):
+    """Whose affair a failure is."""
+
+    TARGET = "Target"
+    LOAD_GENERATOR = "LoadGenerator"
+    INFRASTRUCTURE = "Infrastructure"
+    MEASUREMENT = "Measurement"
+
+
+class Failure(Document):
+    """The one reason a model or a run failed."""
+
+    blame: Blame
+    reason: str = Field(pattern=r"^[A-Z][A-Za-z]*$", max_length=64)
+    message: str = Field(max_length=MESSAGE_LIMIT)
+    exit_code: int | None = None
+    model: str | None = None
+
+
+class PerbenchError(Exception):
+    """Base of every error a user can cause or meet. The text is one line: what, where, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(PerbenchError):
+    """The input is wrong: a file, a flag, a value. Nothing was started."""
+
+    exit_code = 2
+
+
+class RunError(PerbenchError):
+    """A run could not go on. Carries the failure as it goes into the status."""
+
+    exit_code = 4
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Cap untrusted text at `limit` characters, without control characters; the end is kept, where servers say why."""
+    clean = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text).strip()
+    return clean if len(clean) <= limit else "… " + clean[-(limit - 2) :]
