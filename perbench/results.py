@@ -50,7 +50,7 @@ class TokensPerChunk(StrEnum):
 
 
 class Histogram(Document):
-    """Log-linear histogram: `counts[i]` observations in [edge(i), edge(i+1)), zeros left out. Values in milliseconds."""
+    """Log-linear histogram: `counts[i]` observations in bin `bins[i]`, empty bins left out. Values in milliseconds."""
 
     bins: tuple[int, ...] = ()
     counts: tuple[int, ...] = ()
@@ -76,7 +76,7 @@ class RequestColumns(Document):
     cached_tokens: tuple[int | None, ...]
     finish: tuple[str | None, ...]
     score: tuple[float | None, ...]
-    """0 to 1 as the scorer gave it; None: not scored. A failed item asked again after the window keeps its score here."""
+    """0 to 1 as the scorer gave it; None: not scored. A failed item, asked again after the window, has its score here."""
     answer: tuple[str | None, ...]
 
 
