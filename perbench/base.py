@@ -1,4 +1,4 @@
-"""The common base of every document perbench writes or reads: strict, frozen, camelCase outside and snake_case inside."""
+"""The base of every document perbench writes or reads: strict, frozen, camelCase outside, snake_case inside."""
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel

@@ -1,4 +1,4 @@
-"""What a bench pod is told to do: everything resolved, nothing left to decide. Written by the operator and by local mode."""
+"""What a bench pod is told to do: everything resolved, nothing left to decide."""
 
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ class Protocol(StrEnum):
 
 
 class TaskKind(StrEnum):
-    """What a task's throughput counts: tokens per second (Generation, Synthetic) or items per second (Classification)."""
+    """What throughput counts: tokens per second (Generation, Synthetic) or items per second (Classification)."""
 
     GENERATION = "Generation"
     CLASSIFICATION = "Classification"
@@ -50,7 +50,7 @@ class Item(Document):
 
 
 class SyntheticPlan(Document):
-    """A load without answers: prompts of about `input_tokens`, outputs of `output_tokens` where the server can be told."""
+    """A load without answers: prompts of about `input_tokens`, outputs of `output_tokens` where it can be told."""
 
     input_tokens: int = Field(ge=1)
     output_tokens: int = Field(ge=1)

@@ -76,7 +76,7 @@ class RequestColumns(Document):
     cached_tokens: tuple[int | None, ...]
     finish: tuple[str | None, ...]
     score: tuple[float | None, ...]
-    """0 to 1 as the scorer gave it; None: not scored. A failed item, asked again after the window, has its score here."""
+    """0 to 1 as the scorer gave it; None: not scored. A failed item asked again after the window is scored here."""
     answer: tuple[str | None, ...]
 
 
