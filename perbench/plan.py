@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
+from perbench.api.tasks import TaskSpec
 from perbench.base import Document
 
 
@@ -13,60 +14,6 @@ class Protocol(StrEnum):
     TGI = "TGI"
     OPENAI = "OpenAI"
     OPENAI_CHAT = "OpenAIChat"
-
-
-class TaskKind(StrEnum):
-    """What throughput counts: tokens per second (Generation, Synthetic) or items per second (Classification)."""
-
-    GENERATION = "Generation"
-    CLASSIFICATION = "Classification"
-    SYNTHETIC = "Synthetic"
-
-
-class Scorer(StrEnum):
-    """How an answer is judged; see perbench_bench.tasks.scoring."""
-
-    EXACT_MATCH = "ExactMatch"
-    CONTAINS = "Contains"
-    REGEX = "Regex"
-    CHOICE = "Choice"
-    F1 = "F1"
-
-
-class Scoring(Document):
-    """A scorer with its settings. `pattern` is for Regex (first group is the answer), `choices` for Choice."""
-
-    scorer: Scorer
-    pattern: str | None = None
-    choices: tuple[str, ...] = ()
-
-
-class Item(Document):
-    """One prompt as it is sent, and the answers that count as right (any of them)."""
-
-    id: str
-    prompt: str
-    answers: tuple[str, ...] = ()
-
-
-class SyntheticPlan(Document):
-    """A load without answers: prompts of about `input_tokens`, outputs of `output_tokens` where it can be told."""
-
-    input_tokens: int = Field(ge=1)
-    output_tokens: int = Field(ge=1)
-    items: int = Field(ge=1)
-
-
-class TaskPlan(Document):
-    """One task: the measured items in their order, and spare items for warm-up and filler (may be none)."""
-
-    name: str
-    kind: TaskKind
-    max_tokens: int = Field(ge=1)
-    items: tuple[Item, ...] = ()
-    spare: tuple[Item, ...] = ()
-    scoring: Scoring | None = None
-    synthetic: SyntheticPlan | None = None
 
 
 class Warmup(Document):
@@ -114,7 +61,7 @@ class Plan(Document):
     target: Target
     load: LoadPlan
     repeats: int = Field(ge=1)
-    tasks: tuple[TaskPlan, ...]
+    tasks: tuple[TaskSpec, ...]
     memory: MemorySource | None = None
     seed: int = 42
 

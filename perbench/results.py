@@ -11,9 +11,16 @@ from pydantic import Field, JsonValue
 
 from perbench.base import Document
 from perbench.failures import Failure
-from perbench.plan import TaskKind
 
 SCHEMA_VERSION = 1
+
+
+class TaskKind(StrEnum):
+    """What throughput counts: tokens per second (Generation, Synthetic) or items per second (Classification)."""
+
+    GENERATION = "Generation"
+    CLASSIFICATION = "Classification"
+    SYNTHETIC = "Synthetic"
 
 
 class Outcome(StrEnum):
