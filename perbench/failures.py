@@ -5,7 +5,7 @@ These names appear in `status.failure`, in events and in alerts, so they are nev
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from perbench.base import Document
 
@@ -25,11 +25,18 @@ class Blame(StrEnum):
 class Failure(Document):
     """The one reason a model or a run failed."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     blame: Blame
+    """Whose affair it is: `Target`, `LoadGenerator`, `Infrastructure` or `Measurement`."""
     reason: str = Field(pattern=r"^[A-Z][A-Za-z]*$", max_length=64)
+    """Why, as one CamelCase word that is never renamed."""
     message: str = Field(max_length=MESSAGE_LIMIT)
-    exit_code: int | None = None
-    model: str | None = None
+    """Why, for people; where a server said something, the end of it."""
+    exit_code: int | None = Field(default=None, ge=-(2**31), le=2**31 - 1)
+    """Exit code of the process that ended, if one did."""
+    model: str | None = Field(default=None, max_length=40)
+    """The model it happened to, if one."""
 
 
 class PerbenchError(Exception):

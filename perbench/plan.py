@@ -1,19 +1,10 @@
 """What a bench pod is told to do: everything resolved, nothing left to decide."""
 
-from enum import StrEnum
-
 from pydantic import Field, JsonValue
 
+from perbench.api.models import Protocol
 from perbench.api.tasks import TaskSpec
 from perbench.base import Document
-
-
-class Protocol(StrEnum):
-    """How a server is spoken to."""
-
-    TGI = "TGI"
-    OPENAI = "OpenAI"
-    OPENAI_CHAT = "OpenAIChat"
 
 
 class Warmup(Document):

@@ -1,11 +1,13 @@
 """`spec.tasks[]`: what the models are asked."""
 
+import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from perbench.base import Document
+from perbench.api.rules import ApiObject, ListSet, Rule
+from perbench.api.text import Name
 
 
 class Preset(StrEnum):
@@ -25,52 +27,137 @@ class Scorer(StrEnum):
     F1 = "F1"
 
 
-class Scoring(Document):
+class Scoring(ApiObject):
     """A scorer with its settings."""
 
     scorer: Scorer
-    pattern: Annotated[str | None, Field(max_length=512)] = None
-    """Regex only, and required there: its first group (or the whole match) is compared with the answers."""
-    choices: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=64)] = ()
-    """Choice only, and required there: the first of these that the answer names is compared with the answers."""
+    """How an answer is judged: `ExactMatch`, `Contains`, `Regex`, `Choice` or `F1` (of the words it shares)."""
+    pattern: Annotated[str | None, Field(min_length=1, max_length=512)] = None
+    """`Regex` only, and needed there: a Python regular expression. Its first group (or the whole match) is compared
+    with the answers."""
+    choices: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(min_length=1, max_length=64), ListSet()
+    ] = ()
+    """`Choice` only, and needed there: the first of these that the output names is compared with the answers."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            message="scorer Regex needs pattern",
+            cel="self.scorer != 'Regex' || has(self.pattern)",
+            holds=lambda s: s.scorer is not Scorer.REGEX or s.pattern is not None,
+        ),
+        Rule(
+            message="pattern goes with scorer Regex only",
+            cel="self.scorer == 'Regex' || !has(self.pattern)",
+            holds=lambda s: s.scorer is Scorer.REGEX or s.pattern is None,
+            field="pattern",
+        ),
+        Rule(
+            message="scorer Choice needs choices",
+            cel="self.scorer != 'Choice' || has(self.choices)",
+            holds=lambda s: s.scorer is not Scorer.CHOICE or bool(s.choices),
+        ),
+        Rule(
+            message="choices go with scorer Choice only",
+            cel="self.scorer == 'Choice' || !has(self.choices)",
+            holds=lambda s: s.scorer is Scorer.CHOICE or not s.choices,
+            field="choices",
+        ),
+        Rule(
+            message="pattern is not a regular expression that Python understands",
+            cel=None,
+            holds=lambda s: s.pattern is None or _compiles(s.pattern),
+            field="pattern",
+        ),
+    )
 
 
-class InlineItem(Document):
+class InlineItem(ApiObject):
     """One question with the answers that count as right."""
 
-    input: Annotated[str, Field(min_length=1, max_length=16384)]
+    input: Annotated[str, Field(min_length=1, max_length=16_384)]
+    """The question, as the prompt template sees it."""
     answers: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(min_length=1, max_length=16)]
-    fields: Annotated[dict[str, Annotated[str, Field(max_length=16384)]], Field(max_length=16)] = Field(
+    """Each of these counts as right."""
+    fields: Annotated[dict[str, Annotated[str, Field(max_length=16_384)]], Field(max_length=16)] = Field(
         default_factory=dict
     )
-    """More columns for the prompt template."""
+    """More columns for the prompt template, by name."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            message="a column named input would hide the item's own input: rename it",
+            cel="!has(self.fields) || !('input' in self.fields)",
+            holds=lambda item: "input" not in item.fields,
+            field="fields",
+        ),
+    )
 
 
-class Dataset(Document):
-    """Questions of the user's own: exactly one of `inline` and `file` (JSON Lines: input, answers, other columns)."""
+class Dataset(ApiObject):
+    """Questions of the user's own."""
 
-    inline: Annotated[tuple[InlineItem, ...], Field(min_length=1, max_length=256)] | None = None
+    inline: Annotated[tuple[InlineItem, ...] | None, Field(min_length=1, max_length=256)] = None
+    """The items themselves."""
     file: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
-    prompt: Annotated[str, Field(min_length=1, max_length=16384)] = "{{ input }}"
-    """Jinja template (sandboxed) over `input` and the item's other columns."""
+    """Local mode: a JSON Lines file with `input`, `answers` and other columns, relative to the benchmark's file."""
+    prompt: Annotated[str, Field(min_length=1, max_length=16_384)] = "{{ input }}"
+    """Jinja template of the prompt (sandboxed) over `input` and the item's other columns. Default `{{ input }}`."""
     scoring: Scoring
+    """How answers are judged."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            message="give exactly one of inline and file",
+            cel="has(self.inline) != has(self.file)",
+            holds=lambda d: (d.inline is None) != (d.file is None),
+        ),
+    )
 
 
-class Synthetic(Document):
-    """A load without answers: random text of about `inputTokens`, outputs of `outputTokens`."""
+class Synthetic(ApiObject):
+    """A load without answers: no accuracy, so PER has three axes."""
 
     input_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Length of each prompt. Random text is fitted to it during warm-up, by the server's own count."""
     output_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Length of each output; at most that where the server cannot be told to go on."""
 
 
-class TaskSpec(Document):
+class TaskSpec(ApiObject):
     """One task: exactly one of `preset`, `dataset`, `synthetic`."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=40)]
+    name: Name
+    """What results call it; unique in the list."""
     preset: Preset | None = None
+    """A task that comes with perbench: `PackagedTopics` (classification) or `PackagedAnswers` (short answers)."""
     dataset: Dataset | None = None
+    """Questions of your own."""
     synthetic: Synthetic | None = None
+    """A load without answers."""
     limit: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Items measured per repeat; default all (synthetic 200)."""
+    """Items measured per repeat, at least 4 x `load.concurrency`. Default all; synthetic: 200."""
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Output tokens at most; default 256 (synthetic: outputTokens)."""
+    """Output tokens at most. Default 256. Not with `synthetic`, whose `outputTokens` says it."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            message="give exactly one of preset, dataset and synthetic",
+            cel="[has(self.preset), has(self.dataset), has(self.synthetic)].exists_one(given, given)",
+            holds=lambda t: sum(kind is not None for kind in (t.preset, t.dataset, t.synthetic)) == 1,
+        ),
+        Rule(
+            message="a synthetic task says outputTokens: leave maxTokens out",
+            cel="!has(self.synthetic) || !has(self.maxTokens)",
+            holds=lambda t: t.synthetic is None or t.max_tokens is None,
+            field="maxTokens",
+        ),
+    )
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True

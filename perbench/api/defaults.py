@@ -1,0 +1,97 @@
+"""What holds where a benchmark says nothing. Resolved once, when a run starts, and recorded in `status.run.resolved`.
+
+The CRD has no `default:`: a stored object stays as written, and a new default in a later version changes no old one.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from perbench.api.load import LoadSpec, PromptApi, WarmupSpec
+from perbench.api.rules import ApiObject
+from perbench.api.serving import EnvVar, Runtime, Serving
+from perbench.api.tasks import TaskSpec
+from perbench.api.text import Name
+
+if TYPE_CHECKING:
+    from perbench.api.models import ModelSpec
+    from perbench.api.resource import BenchmarkSpec
+
+CONCURRENCY = 8
+REPEATS = 3
+REPEATS_WITH_ROUNDS = 1
+ENOUGH_ROUNDS = 3
+"""From this many rounds one repeat per round is enough for an interval."""
+SYNTHETIC_LIMIT = 200
+MAX_TOKENS = 256
+MAX_SECONDS = 1800
+ROUNDS = 1
+LOCAL_ROUNDS = 3
+RUNTIME = Runtime.TGI
+API = PromptApi.COMPLETION
+ITEMS_PER_SLOT = 4
+"""A task needs this many items per request in flight: with fewer, filling and draining the loop is the measurement."""
+
+
+class Resolved(ApiObject):
+    """The settings the run uses: what was written, and the defaults where nothing was."""
+
+    api: PromptApi
+    """Which of a server's routes carries the prompts."""
+    concurrency: Annotated[int, Field(ge=1, le=4096)]
+    """Requests in flight."""
+    warmup: WarmupSpec | None = None
+    """What passes before the measured window opens; absent: the default rule."""
+    repeats: Annotated[int, Field(ge=1, le=100)]
+    """Measurements of each task within one round."""
+    max_seconds: Annotated[int, Field(ge=1, le=86_400)]
+    """The longest one stage may take."""
+    rounds: Annotated[int, Field(ge=1, le=100)]
+    """How often every model is started afresh and measured."""
+    reference: Name
+    """The model that the others are compared with."""
+
+
+def resolve_defaults(spec: "BenchmarkSpec", *, local: bool) -> Resolved:
+    """The settings of a run of `spec`; `local` on the user's machine, else in a cluster."""
+    load = spec.load or LoadSpec()
+    rounds = (spec.execution.rounds if spec.execution else None) or (LOCAL_ROUNDS if local else ROUNDS)
+    return Resolved(
+        api=load.api or API,
+        concurrency=load.concurrency or CONCURRENCY,
+        warmup=load.warmup,
+        repeats=load.repeats or (REPEATS_WITH_ROUNDS if rounds >= ENOUGH_ROUNDS else REPEATS),
+        max_seconds=load.max_seconds or MAX_SECONDS,
+        rounds=rounds,
+        reference=(spec.per.reference if spec.per else None) or spec.models[0].name,
+    )
+
+
+def concurrency_of(spec: "BenchmarkSpec") -> int:
+    """Requests in flight that `spec` asks for."""
+    return (spec.load.concurrency if spec.load else None) or CONCURRENCY
+
+
+def serving_of(spec: "BenchmarkSpec", model: "ModelSpec") -> Serving | None:
+    """How `model` is served: its own `serving` over the benchmark's, every field filled. None for an endpoint."""
+    if model.endpoint is not None:
+        return None
+    common, own = spec.serving or Serving(), model.serving or Serving()
+    env: dict[str, EnvVar] = {variable.name: variable for variable in (*(common.env or ()), *(own.env or ()))}
+    return Serving(
+        runtime=own.runtime or common.runtime or RUNTIME,
+        args=own.args if own.args is not None else common.args or (),
+        env=tuple(env.values()),
+    )
+
+
+def limit_of(task: TaskSpec) -> int | None:
+    """Items measured per repeat, as far as the benchmark alone tells. None: all that the task has."""
+    if task.dataset is not None and task.dataset.inline is not None:
+        return min(task.limit or len(task.dataset.inline), len(task.dataset.inline))
+    return task.limit or (SYNTHETIC_LIMIT if task.synthetic is not None else None)
+
+
+def max_tokens_of(task: TaskSpec) -> int:
+    """Output tokens at most."""
+    return task.synthetic.output_tokens if task.synthetic is not None else task.max_tokens or MAX_TOKENS

@@ -1,0 +1,137 @@
+"""The resource `PERBenchmark`: one comparison, and what came out of it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, Field, JsonValue
+
+from perbench.api import defaults
+from perbench.api.execution import ExecutionSpec
+from perbench.api.load import LoadSpec
+from perbench.api.models import ModelSpec
+from perbench.api.per import PerSpec
+from perbench.api.rules import ApiObject, ListMap, Rule
+from perbench.api.serving import Serving
+from perbench.api.status import Status
+from perbench.api.tasks import TaskSpec
+from perbench.api.text import OBJECT_NAME
+
+GROUP = "perbench.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "PERBenchmark"
+RUN_ANNOTATION = "perbench.dev/run"
+"""A new value of this annotation asks for a new run of an unchanged spec."""
+MAX_CELLS = 128
+"""Models x tasks at most: what keeps the status under 128 KiB."""
+
+_COUNT = (
+    "(has(task.dataset) && has(task.dataset.inline)"
+    " && (!has(task.limit) || task.limit > size(task.dataset.inline)) ? size(task.dataset.inline)"
+    f" : has(task.limit) ? task.limit : has(task.synthetic) ? {defaults.SYNTHETIC_LIMIT} : 1000000)"
+)
+_CONCURRENCY = f"(has(self.load) && has(self.load.concurrency) ? self.load.concurrency : {defaults.CONCURRENCY})"
+
+
+class BenchmarkSpec(ApiObject):
+    """What to compare, on which tasks, under which load."""
+
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1, max_length=32), ListMap("name")]
+    """What is compared, 1 to 32 entries. Models times tasks: 128 at most."""
+    serving: Serving | None = None
+    """How models are served, unless a model says otherwise."""
+    tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1, max_length=16), ListMap("name")]
+    """What the models are asked, 1 to 16 entries. Accuracy and speed come from the same requests."""
+    load: LoadSpec | None = None
+    """How hard the models are asked, and for how long."""
+    per: PerSpec | None = None
+    """How the Performance-Efficiency Ratio is computed. The only part that may change while a run is on."""
+    execution: ExecutionSpec | None = None
+    """How the run is carried out."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            message=f"models times tasks is {MAX_CELLS} at most: split the benchmark",
+            cel=f"size(self.models) * size(self.tasks) <= {MAX_CELLS}",
+            holds=lambda s: len(s.models) * len(s.tasks) <= MAX_CELLS,
+        ),
+        Rule(
+            message="per.reference names none of the models",
+            cel="!has(self.per) || !has(self.per.reference)"
+            " || self.models.exists(model, model.name == self.per.reference)",
+            holds=lambda s: not (s.per and s.per.reference) or s.per.reference in [model.name for model in s.models],
+            where=lambda _: ("per", "reference"),
+        ),
+        Rule(
+            message="every task needs at least 4 x load.concurrency items (concurrency 8 by default), else filling and"
+            " draining the loop is what gets measured: raise the items and their limit, or lower the concurrency",
+            cel=f"self.tasks.all(task, {_COUNT} >= {defaults.ITEMS_PER_SLOT} * {_CONCURRENCY})",
+            holds=lambda s: _first_short_task(s) is None,
+            field="tasks",
+            where=lambda s: ("tasks", _first_short_task(s) or 0),
+        ),
+    )
+
+
+class Metadata(ApiObject):
+    """Standard metadata of a Kubernetes object. What the API server fills in is accepted, and not looked at."""
+
+    name: Annotated[str, Field(pattern=OBJECT_NAME, min_length=1, max_length=253)]
+    """Name of the benchmark; unique in its namespace."""
+    namespace: Annotated[str | None, Field(max_length=63)] = None
+    """Namespace. Local mode does not look at it."""
+    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]] | None, Field(max_length=256)] = None
+    """Labels, for selecting."""
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=262_144)]] | None, Field(max_length=256)] = None
+    """Annotations. A new value of `perbench.dev/run` asks for a new run."""
+    uid: Annotated[str | None, Field(max_length=128)] = None
+    """Set by the API server."""
+    generation: Annotated[int | None, Field(ge=0, le=2**53)] = None
+    """Set by the API server."""
+    resource_version: JsonValue = None
+    """Set by the API server."""
+    creation_timestamp: JsonValue = None
+    """Set by the API server."""
+    deletion_timestamp: JsonValue = None
+    """Set by the API server."""
+    deletion_grace_period_seconds: JsonValue = None
+    """Set by the API server."""
+    managed_fields: JsonValue = None
+    """Set by the API server."""
+    owner_references: JsonValue = None
+    """Objects that own this one."""
+    finalizers: JsonValue = None
+    """What must happen before deletion. perbench sets none."""
+    self_link: JsonValue = None
+    """Set by old API servers."""
+
+
+class PERBenchmark(ApiObject):
+    """A comparison of served language models: the work each gives for its cost, measured on your tasks."""
+
+    api_version: Literal["perbench.dev/v1alpha1"]
+    """Version of the schema of this object: `perbench.dev/v1alpha1`."""
+    kind: Literal["PERBenchmark"]
+    """Kind of this object: `PERBenchmark`."""
+    metadata: Metadata
+    """Standard metadata of a Kubernetes object."""
+    spec: BenchmarkSpec
+    """What to compare, on which tasks, under which load."""
+    status: Status | None = None
+    """What came out. Written by perbench."""
+
+    @property
+    def run_request(self) -> str | None:
+        """The value of the annotation that asks for a new run."""
+        return (self.metadata.annotations or {}).get(RUN_ANNOTATION)
+
+
+def to_data(value: BaseModel) -> dict[str, JsonValue]:
+    """The object as it is written to YAML or JSON: what was set, under the names users know, without nulls."""
+    data: dict[str, JsonValue] = value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+    return data
+
+
+def _first_short_task(spec: BenchmarkSpec) -> int | None:
+    needed = defaults.ITEMS_PER_SLOT * defaults.concurrency_of(spec)
+    counts = [defaults.limit_of(task) for task in spec.tasks]
+    return next((index for index, count in enumerate(counts) if count is not None and count < needed), None)

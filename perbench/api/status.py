@@ -1,0 +1,239 @@
+"""`status`: what came out, as the resource carries it. Numbers with decimals are text (see `decimal_text`).
+
+Absent is "not measured" or "not decided yet", never 0.
+"""
+
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from perbench.api.defaults import Resolved
+from perbench.api.rules import ApiObject, ListMap
+from perbench.api.text import REASON, RUN_ID, THROUGHPUT_UNIT, DecimalText, Name
+from perbench.failures import Failure
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+def _whole_seconds(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=0)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_whole_seconds)]
+"""A moment in UTC, to the second, as Kubernetes writes it."""
+
+
+class Phase(StrEnum):
+    """Where the run stands, for people. Programs read the conditions."""
+
+    PENDING = "Pending"
+    STARTING_MODEL = "StartingModel"
+    MEASURING = "Measuring"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class ModelPhase(StrEnum):
+    """Where one model stands."""
+
+    PENDING = "Pending"
+    STARTING = "Starting"
+    MEASURING = "Measuring"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class ConditionType(StrEnum):
+    """What is said of a run, each Unknown until it is decided."""
+
+    ACCEPTED = "Accepted"
+    MODELS_READY = "ModelsReady"
+    LOAD_FINISHED = "LoadFinished"
+    MEASUREMENT_VALID = "MeasurementValid"
+    SUCCEEDED = "Succeeded"
+
+
+class ConditionStatus(StrEnum):
+    """The three values of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiObject):
+    """One observation about the run, in the form that Kubernetes gives to conditions."""
+
+    type: ConditionType
+    """What is said: `Accepted`, `ModelsReady`, `LoadFinished`, `MeasurementValid` or `Succeeded`."""
+    status: ConditionStatus
+    """`True`, `False`, or `Unknown` while it is not decided."""
+    observed_generation: Count | None = None
+    """The generation of the spec this was said of."""
+    last_transition_time: Time
+    """When `status` last changed."""
+    reason: Annotated[str, Field(pattern=REASON, min_length=1, max_length=64)]
+    """Why, as one CamelCase word."""
+    message: Annotated[str, Field(max_length=1024)]
+    """Why, for people."""
+
+
+class RunStatus(ApiObject):
+    """The run that this status is about."""
+
+    id: Annotated[str, Field(pattern=RUN_ID, max_length=10)]
+    """The run's id. It depends on the benchmark's uid, on what the spec measures and on `request`, on nothing else."""
+    request: Annotated[str | None, Field(max_length=253)] = None
+    """The value of the annotation `perbench.dev/run` that asked for it."""
+    version: Annotated[str | None, Field(max_length=64)] = None
+    """The version of perbench that carries it out, to its end."""
+    resolved: Resolved | None = None
+    """The settings it uses: what was written, and the defaults where nothing was."""
+
+
+class ProgressStatus(ApiObject):
+    """How far the run is."""
+
+    completed: Count
+    """Stages recorded."""
+    total: Count
+    """Stages of the whole run: models x tasks x repeats x rounds."""
+    message: Annotated[str | None, Field(max_length=256)] = None
+    """What is going on now."""
+
+
+class Best(ApiObject):
+    """The model that wins most tasks on the Reference scale; ties are settled by the geometric mean over the tasks."""
+
+    model: Name
+    """Its name in `spec.models`."""
+    tasks_won: Count
+    """On how many tasks it has the highest Reference PER."""
+    tasks: Count
+    """How many tasks there are."""
+    reference_per: DecimalText | None = None
+    """Geometric mean of its Reference PER over the tasks."""
+
+
+class TaskStatus(ApiObject):
+    """One model on one task: the four axes, and PER. All repeats and rounds together."""
+
+    name: Name
+    """The task's name in `spec.tasks`."""
+    accuracy: DecimalText | None = None
+    """Mean score of the answers, 0 to 1. Absent for synthetic tasks, and under 99 % of items scored."""
+    throughput: DecimalText | None = None
+    """Work per second, in `throughputUnit`."""
+    throughput_unit: Annotated[str | None, Field(pattern=THROUGHPUT_UNIT, max_length=64)] = None
+    """What `throughput` counts, and per what: such as `tokens/s per server`."""
+    latency_milliseconds: DecimalText | None = None
+    """End-to-end time per output token; for classification per item."""
+    memory_mebibytes: DecimalText | None = None
+    """Peak memory of the server inside the measured window."""
+    per: DecimalText | None = None
+    """PER on the Published scale, 0 to 1, among the models compared here. Absent under four models."""
+    reference_per: DecimalText | None = None
+    """PER on the Reference scale: 1 is the reference model, 2 is twice as good. It does not depend on the others."""
+    pareto_optimal: bool | None = None
+    """Whether no other model is at least as good on every axis and better on one."""
+    error_percent: DecimalText | None = None
+    """Share of measured requests that failed."""
+    valid: bool | None = None
+    """Whether the figures can be trusted. False: see `warnings`."""
+    ttft_p95_milliseconds: DecimalText | None = None
+    """95th percentile of the time to first token, from when the slot came free. From 200 requests on."""
+
+
+class ModelStatus(ApiObject):
+    """One model of the comparison."""
+
+    name: Name
+    """Its name in `spec.models`."""
+    phase: ModelPhase
+    """`Pending`, `Starting`, `Measuring`, `Succeeded` or `Failed`."""
+    runtime: Annotated[str | None, Field(max_length=64)] = None
+    """The model server that really served it. Absent for an endpoint."""
+    revision: Annotated[str | None, Field(max_length=128)] = None
+    """The commit of the model's repository that was served."""
+    ready_seconds: Count | None = None
+    """Seconds from start to readiness, rounded up; the longest of all rounds."""
+    tasks: Annotated[tuple[TaskStatus, ...], Field(max_length=16), ListMap("name")] = ()
+    """Its figures, by task."""
+
+
+class Ranking(ApiObject):
+    """The models of one task in order."""
+
+    task: Name
+    """The task's name in `spec.tasks`."""
+    order: Annotated[tuple[Name, ...], Field(max_length=32)]
+    """Models by Reference PER, the best first. Models that failed are not in it."""
+
+
+class StatusWarning(ApiObject):
+    """Something a reader of the figures must know."""
+
+    reason: Annotated[str, Field(pattern=REASON, min_length=1, max_length=64)]
+    """What, as one CamelCase word: `TooFewModels`, `NotSteady`, `StageTimeLimit` ..."""
+    message: Annotated[str, Field(max_length=384)]
+    """What, for people, and what to do about it."""
+    model: Name | None = None
+    """The model it is about, if one."""
+    task: Name | None = None
+    """The task it is about, if one."""
+
+
+class ResultsRef(ApiObject):
+    """Where all figures are."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Local mode: the file beside `status.yaml`."""
+
+
+class Status(ApiObject):
+    """What came out. Written by perbench."""
+
+    observed_generation: Count | None = None
+    """The generation of the spec that this status is about."""
+    run: RunStatus | None = None
+    """The run that this status is about."""
+    phase: Phase | None = None
+    """Where the run stands, for people: `Pending`, `StartingModel`, `Measuring`, `Succeeded` or `Failed`.
+    Programs read `conditions`."""
+    start_time: Time | None = None
+    """When the run started."""
+    completion_time: Time | None = None
+    """When it ended, well or not."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
+    """Observations about the run. `Succeeded` is the last word; its reason says why not."""
+    progress: ProgressStatus | None = None
+    """How far the run is."""
+    compared_models: Annotated[int | None, Field(ge=0, le=32)] = None
+    """How many models PER was computed over: all, less those that failed."""
+    best: Best | None = None
+    """The model that wins most tasks on the Reference scale."""
+    models: Annotated[tuple[ModelStatus, ...], Field(max_length=32), ListMap("name")] = ()
+    """The models and their figures."""
+    ranking: Annotated[tuple[Ranking, ...], Field(max_length=16), ListMap("task")] = ()
+    """The models of each task in order."""
+    warnings: Annotated[tuple[StatusWarning, ...], Field(max_length=32)] = ()
+    """What a reader of the figures must know."""
+    failure: Failure | None = None
+    """The first thing that went wrong: whose affair it is (`blame`), and why."""
+    results_ref: ResultsRef | None = None
+    """Where all figures are."""
+
+
+def decimal_text(value: float, digits: int = 4) -> str:
+    """`value` (finite) as status text: plain notation, rounded half-even to `digits` significant digits.
+
+    >>> [decimal_text(x) for x in (0.87312, 1234567.0, 2.0, 1e-7)]
+    ['0.8731', '1235000', '2', '0.0000001']
+    """
+    rounded = Context(prec=digits).create_decimal(Decimal(repr(value)))
+    text = f"{rounded:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"-0", ""} else text

@@ -1,0 +1,39 @@
+"""The forms of text in the API: a pattern for machines, and the same in words for people.
+
+The patterns keep to what the regular expressions of the API server (RE2), pydantic and JSON Schema have in common.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+OBJECT_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
+MODEL = r"^(packaged:smollm2-135m|\.?/.*\.gguf|[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?)$"
+REVISION = r"^[A-Za-z0-9][A-Za-z0-9_./-]*$"
+URL = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+RUN_ID = r"^[0-9a-f]{10}$"
+REASON = r"^[A-Z][A-Za-z]*$"
+DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+THROUGHPUT_UNIT = r"^(tokens|items)/s per (accelerator|server|endpoint)$"
+
+MEANINGS = {
+    NAME: "lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
+    OBJECT_NAME: "the name of a Kubernetes object: lower-case letters, digits, '-' and '.', beginning and ending with"
+    " a letter or digit",
+    MODEL: "a Hugging Face id (org/name), a GGUF file (./model.gguf or /path/model.gguf) or packaged:smollm2-135m",
+    REVISION: "a branch, tag or commit of the model's repository",
+    URL: "http:// or https://, a host, perhaps a port and a path; no user, password, query or fragment",
+    VARIABLE: "the name of an environment variable: letters, digits and '_', not beginning with a digit",
+    RUN_ID: "10 hexadecimal digits",
+    REASON: "one CamelCase word",
+    DECIMAL: "a decimal number in plain notation, such as 0.8731",
+    THROUGHPUT_UNIT: "tokens/s or items/s, then 'per' and accelerator, server or endpoint",
+}
+"""What to say when a text does not fit its pattern."""
+
+Name = Annotated[str, Field(pattern=NAME, min_length=1, max_length=40)]
+"""The name of a model or task: short, because it appears in labels, file names and tables."""
+DecimalText = Annotated[str, Field(pattern=DECIMAL, max_length=24)]
+"""A number in the status: text, so that no client rounds it."""
