@@ -1,0 +1,97 @@
+"""PER as the study defines it (arXiv:2603.21389): min-max components, their geometric mean.
+
+Differences from the study, both from measurement.md §5: below four models there is no value without fixed bounds, and
+an axis whose range is within the noise is left out. Neither touches the study's own table.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perbench.per.comparison import BoolArray, FloatArray, compare, geometric_mean
+from perbench.per.measured import Axis, LeftOut, Measured, Reason, Score
+
+FEWEST_MODELS = 4
+"""With 2 models every score is 0 in 82 % of random draws from the study's table, with 4 in 6 % (measurement.md §5)."""
+
+UNRESOLVED_RANGE = 0.02
+"""An axis whose range is less than this share of its maximum is left out: min-max would make its noise a full axis."""
+
+Bounds = Mapping[Axis, tuple[float, float]]
+"""Fixed ends (low, high) of axes, in the units of the figures. Figures beyond an end count as at that end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedScores:
+    """One score per row, in the order given; the axes that took part and those left out."""
+
+    scores: tuple[Score, ...]
+    axes: tuple[Axis, ...]
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[Reason, ...]
+
+    def of(self, model: str) -> Score:
+        """The score of one model. KeyError where it was not given."""
+        return {score.model: score for score in self.scores}[model]
+
+
+def published(rows: Sequence[Measured], bounds: Bounds | None = None) -> PublishedScores:
+    """Published PER of each model on one task.
+
+    With `bounds` on every axis that takes part, any number of models is enough and no axis is unresolved. ValueError
+    for bounds that are not low < high, or a model given twice.
+    """
+    comparison = compare(rows)
+    low, high, fixed = _ends(comparison.figures(), comparison.axes, bounds or {})
+    kept = fixed | resolved(low, high)
+    unresolved = [
+        LeftOut(axis, Reason.UNRESOLVED) for axis, keep in zip(comparison.axes, kept, strict=True) if not keep
+    ]
+    axes = tuple(axis for axis, keep in zip(comparison.axes, kept, strict=True) if keep)
+    few = len(comparison.compared) < FEWEST_MODELS and not (axes and fixed[kept].all())
+    if few or not axes:
+        reason = Reason.TOO_FEW_MODELS if few else Reason.NO_AXIS_LEFT
+        scores = [Score(row.model, None, reason) for row in comparison.compared]
+    else:
+        components = min_max(comparison.figures(), low, high, comparison.signs())[:, kept]
+        scores = [
+            Score(
+                row.model, float(value), axes=tuple(axis for axis, part in zip(axes, parts, strict=True) if part == 0)
+            )
+            for row, parts, value in zip(comparison.compared, components, geometric_mean(components), strict=True)
+        ]
+    return PublishedScores(
+        scores=comparison.in_order(rows, scores),
+        axes=axes,
+        left_out=(*comparison.left_out, *unresolved),
+        warnings=(Reason.TOO_FEW_MODELS,) if few else (),
+    )
+
+
+def resolved(low: FloatArray, high: FloatArray) -> BoolArray:
+    """Which axes have a range that means something: not 0, and at least 2 % of the maximum."""
+    keep: BoolArray = (high > low) & (high - low >= UNRESOLVED_RANGE * high)
+    return keep
+
+
+def min_max(figures: FloatArray, low: FloatArray, high: FloatArray, signs: FloatArray) -> FloatArray:
+    """Components in 0 to 1, shape of `figures`: 1 at the better end of each axis. An axis without range gives 1."""
+    spread = np.where(high > low, high - low, 1.0)
+    inside = np.clip(figures, low, high)
+    components: FloatArray = np.where(signs > 0, inside - low, high - inside) / spread
+    return np.where(high > low, components, 1.0)
+
+
+def _ends(figures: FloatArray, axes: Sequence[Axis], bounds: Bounds) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Low and high end of each axis, and whether it is fixed rather than taken from the compared models."""
+    for axis, (low, high) in bounds.items():
+        if not low < high:
+            raise ValueError(f"bounds of {axis}: {low} is not below {high}")
+    fixed = np.array([axis in bounds for axis in axes], dtype=np.bool_)
+    lows = figures.min(axis=0) if len(figures) else np.zeros(len(axes))
+    highs = figures.max(axis=0) if len(figures) else np.zeros(len(axes))
+    for column, axis in enumerate(axes):
+        if axis in bounds:
+            lows[column], highs[column] = bounds[axis]
+    return lows, highs, fixed

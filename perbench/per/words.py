@@ -1,0 +1,63 @@
+"""Scores and their absence in words, in plain ASCII: what terminal, page and log say alike."""
+
+from collections.abc import Sequence
+
+from perbench.per.measured import Axis, LeftOut, Reason, Score
+
+ABSENT = "-"
+
+
+def number(value: float) -> str:
+    """Three decimals; a small value never reads as the 0 it is not."""
+    return f"{value:.3f}" if value == 0 or value >= 0.0005 else "<0.001"
+
+
+def published_cell(score: Score) -> str:
+    """`0.644`, `0 (worst on memory)` or `-`."""
+    return _cell(score, "worst on {axes}")
+
+
+def reference_cell(score: Score) -> str:
+    """`0.644`, `0 (no accuracy)` or `-`."""
+    return _cell(score, "no {axes}")
+
+
+def _cell(score: Score, zero: str) -> str:
+    if score.value is None:
+        return ABSENT
+    if score.value == 0:
+        return f"0 ({zero.format(axes=axis_names(score.axes))})"
+    return number(score.value)
+
+
+def axis_names(axes: Sequence[Axis]) -> str:
+    """`memory`, `memory and latency`, `throughput, memory and latency`."""
+    names = [axis.value for axis in axes]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def why_absent(score: Score) -> str:
+    """Why a model has no value. Empty for a score that has one."""
+    axes = axis_names(score.axes)
+    sentences = {
+        Reason.TOO_FEW_MODELS: "fewer than four models are compared, so a place between worst and best says little",
+        Reason.MISSING_FIGURE: f"{axes} missing",
+        Reason.NO_AXIS_LEFT: "no axis tells the models apart",
+        Reason.REFERENCE_FAILED: "the reference model has no figures on this task",
+        Reason.REFERENCE_ZERO: f"the reference model has 0 for {axes}, and nothing can be a ratio of 0",
+        Reason.ZERO_FIGURE: f"{axes} of 0, which no ratio can express",
+        Reason.BELOW_QUALITY_FLOOR: "accuracy below the quality floor",
+        Reason.UNRESOLVED: "",
+        Reason.NOT_MEASURED: "",
+    }
+    return sentences[score.reason] if score.reason else ""
+
+
+def why_left_out(left_out: LeftOut) -> str:
+    """One sentence on an axis that took no part."""
+    axis = left_out.axis.value
+    if left_out.reason is Reason.UNRESOLVED:
+        return f"{axis} left out: the models differ by less than 2 % of its maximum (Unresolved)"
+    if left_out.models:
+        return f"{axis} left out for all: not measured for {', '.join(left_out.models)} (NotMeasured)"
+    return f"{axis} left out: not measured (NotMeasured)"
