@@ -43,7 +43,7 @@ def to_text(table: Table, scored: Sequence[TaskScores]) -> str:
     for task in scored:
         console.print(_heading(task))
         console.print(_grid(table, task))
-        if task.stability.flips:
+        if task.stability.flips and not task.published.warnings:
             console.print(_stability_line(task))
         console.print()
     console.print(_best_line(scored))
@@ -139,7 +139,7 @@ def _mismatch_lines(table: Table, scored: Sequence[TaskScores]) -> list[str]:
     if not judged:
         return ["The table's own PER could not be compared: no cell has both values."]
     if not any(judged):
-        return [f"All {len(judged)} cells agree with the table's own PER within {TOLERANCE}."]
+        return [f"Of {len(judged)} cells all agree with the table's own PER within {TOLERANCE}."]
     cells = "1 cell differs" if len(judged) == 1 else f"{sum(judged)} of {len(judged)} cells differ"
     lines = [f"{cells} from the table's own PER by more than {TOLERANCE}:"]
     for task in scored:

@@ -58,9 +58,10 @@ def compare(rows: Sequence[Measured]) -> Comparison:
     required = [axis for axis in Axis if axis is not Axis.MEMORY and axis not in unmeasured]
     compared, out = [], []
     for row in rows:
-        missing = tuple(axis for axis in row.missing() if axis in required)
-        if missing or len(row.missing()) == len(Axis):
-            out.append(Score(row.model, None, Reason.MISSING_FIGURE, missing or row.missing()))
+        lacks = row.missing()
+        if len(lacks) == len(Axis) or any(axis in required for axis in lacks):
+            others_have = tuple(axis for axis in lacks if axis not in unmeasured)
+            out.append(Score(row.model, None, Reason.MISSING_FIGURE, others_have or lacks))
         else:
             compared.append(row)
     without_memory = tuple(row.model for row in compared if row.memory is None)

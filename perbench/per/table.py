@@ -61,11 +61,12 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read `path`. UsageError, one line with file and line, for everything that is wrong with it."""
+    name = str(path) if str(path).isprintable() else repr(str(path))
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}; give the path of a CSV table") from error
-    return parse_table(data, str(path))
+        raise UsageError(f"{name}: cannot be read: {error.strerror or error}; give the path of a CSV table") from error
+    return parse_table(data, name)
 
 
 def parse_table(data: bytes, name: str) -> Table:

@@ -57,7 +57,7 @@ def why_left_out(left_out: LeftOut) -> str:
     """One sentence on an axis that took no part."""
     axis = left_out.axis.value
     if left_out.reason is Reason.UNRESOLVED:
-        return f"{axis} left out: the models differ by less than 2 % of its maximum (Unresolved)"
+        return f"{axis} left out of PER: the models differ by less than 2 % of its maximum (Unresolved)"
     if left_out.models:
         return f"{axis} left out for all: not measured for {', '.join(left_out.models)} (NotMeasured)"
     return f"{axis} left out: not measured (NotMeasured)"
