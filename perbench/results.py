@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
+from perbench.api.defaults import Resolved
 from perbench.base import Document
 from perbench.failures import Failure
 
@@ -207,6 +208,8 @@ class Results(Document):
     run_id: str
     spec: Mapping[str, JsonValue]
     """The spec of the run, canonical form."""
+    resolved: Resolved
+    """The settings it used: what the spec says, and the defaults of that version where it says nothing."""
     start_time: datetime
     completion_time: datetime | None = None
     interrupted: bool = False
