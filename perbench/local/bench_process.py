@@ -1,5 +1,6 @@
 """The bench process of one launch: started, listened to, stopped. A rim."""
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -18,8 +19,6 @@ TICK_SECONDS = 0.25
 
 STOP_SECONDS = 10.0
 """How long a bench process may take to end after SIGTERM before it is killed."""
-
-EXIT_FAILED = 4
 
 
 class BenchProcess:
@@ -67,13 +66,13 @@ class BenchProcess:
         try:
             progress = Progress.model_validate_json(line)
         except ValidationError:
-            with self._log.open("ab") as log:
+            with contextlib.suppress(OSError), self._log.open("ab") as log:
                 log.write(b"stdout: " + line + b"\n")
             return
         heard(progress)
 
-    def stop(self) -> None:
-        """End it if it runs: SIGTERM, so that a stage being written is written, then SIGKILL. Never raises."""
+    def stop(self) -> int:
+        """End it if it runs: SIGTERM, so that a file being written is written, then SIGKILL. Gives its exit code."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -83,6 +82,7 @@ class BenchProcess:
                 self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        return self._process.wait()
 
     def unexplained(self, exit_code: int, model: str) -> Failure:
         """The failure of a bench process that ended without saying why: the end of its log is all there is."""

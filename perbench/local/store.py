@@ -1,15 +1,14 @@
 """The files of a local run. A rim: every write is atomic, so that no file of ours is ever half a file."""
 
 import contextlib
-import errno
 import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from perbench.failures import Blame, Failure, RunError, UsageError
+from perbench.failures import Failure, UsageError
+from perbench.files import write_atomically, write_error
 from perbench.local.directory import ENTRIES, LOGS, PLANS, REPORT, RESULTS, STAGES, STATUS, Disposition, Found
 from perbench.plan import Plan
 from perbench.results import Results, StageRecord
@@ -17,44 +16,6 @@ from perbench.results import Results, StageRecord
 LOCK = ".lock"
 FAILURE = "failure.json"
 """What the bench process leaves in a stage directory when it had to stop."""
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class WriteError(RunError):
-    """A file of the run could not be written. What was stored before is whole."""
-
-
-def write_error(path: Path, error: OSError) -> WriteError:
-    """Turn an operating system's error into one line and a reason."""
-    reason = "DiskFull" if error.errno in _NO_ROOM else "WriteFailed"
-    message = f"cannot write {path.name}: {error.strerror or error}"
-    return WriteError(Failure(blame=Blame.INFRASTRUCTURE, reason=reason, message=message))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text`: after a crash it holds the old text or the new one. Raises WriteError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise write_error(path, error) from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Store:

@@ -1,0 +1,119 @@
+"""What a run will do, from what the file says: stages, plans for the bench process, work to estimate. Pure."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perbench.api.defaults import ITEMS_PER_SLOT, Resolved
+from perbench.api.models import Endpoint, Protocol
+from perbench.api.tasks import TaskSpec
+from perbench.local.assemble import StageKey
+from perbench.local.estimate import StageWork
+from perbench.local.schedule import Launch
+from perbench.plan import LoadPlan, MemorySource, Plan, Target, Warmup
+from perbench.results import ModelRecord
+
+if TYPE_CHECKING:
+    from perbench_bench.tasks import ResolvedTask
+
+API_KEY_VARIABLE = "PERBENCH_API_KEY"
+
+FIRST_WARMUP_SECONDS = 10.0
+"""The default warm-up after a start lasts so long, and for 2 x concurrency requests (measurement.md §1)."""
+
+
+def stage_keys(tasks: Iterable[TaskSpec], repeats: int) -> tuple[StageKey, ...]:
+    """Every stage of one launch, in the order they run."""
+    return tuple((task.name, repeat) for task in tasks for repeat in range(repeats))
+
+
+def with_absolute_file(task: TaskSpec, base: Path) -> TaskSpec:
+    """The task as it travels in a plan: the bench process looks for files from another directory."""
+    if task.dataset is None or task.dataset.file is None:
+        return task
+    dataset = task.dataset.model_copy(update={"file": str((base / task.dataset.file).absolute())})
+    return task.model_copy(update={"dataset": dataset})
+
+
+def plan_of(
+    run_id: str,
+    launch: Launch,
+    target: Target,
+    resolved: Resolved,
+    tasks: Sequence[TaskSpec],
+    memory: MemorySource | None,
+) -> Plan:
+    """What the bench process of one launch is told."""
+    warmup = resolved.warmup
+    return Plan(
+        run_id=run_id,
+        model=launch.model,
+        round=launch.round,
+        target=target,
+        load=LoadPlan(
+            concurrency=resolved.concurrency,
+            warmup=Warmup(requests=warmup.requests, seconds=warmup.seconds) if warmup else None,
+            max_seconds=resolved.max_seconds,
+        ),
+        repeats=resolved.repeats,
+        tasks=tuple(tasks),
+        memory=memory,
+    )
+
+
+def endpoint_target(endpoint: Endpoint, *, with_key: bool) -> Target:
+    """How a server that already runs is spoken to. TGI has no `ignore_eos`."""
+    return Target(
+        url=endpoint.url,
+        protocol=endpoint.protocol,
+        model=endpoint.model or "tgi",
+        api_key_variable=API_KEY_VARIABLE if with_key else None,
+        can_force_length=endpoint.protocol is not Protocol.TGI,
+    )
+
+
+def endpoint_record(name: str, endpoint: Endpoint) -> ModelRecord:
+    """What is known of an endpoint before anything is measured. Its memory cannot be read."""
+    return ModelRecord(
+        name=name,
+        source={
+            "kind": "Endpoint",
+            "url": endpoint.url,
+            "protocol": endpoint.protocol.value,
+            **({"model": endpoint.model} if endpoint.model else {}),
+        },
+        runtime=None,
+        throughput_unit="accelerator" if endpoint.accelerators else "endpoint",
+        units=endpoint.accelerators or 1,
+        memory_basis=None,
+    )
+
+
+def too_few_items(tasks: "Iterable[ResolvedTask]", concurrency: int) -> tuple[str, ...]:
+    """One line for each task that has not enough items to keep the loop full."""
+    needed = ITEMS_PER_SLOT * concurrency
+    return tuple(
+        f"TooFewItems: task {task.name} measures {len(task.items)} items; concurrency {concurrency} needs {needed}:"
+        " raise items and limit, or lower load.concurrency"
+        for task in tasks
+        if len(task.items) < needed
+    )
+
+
+def work_of(model: str, tasks: "Iterable[ResolvedTask]", resolved: Resolved) -> dict[StageKey, StageWork]:
+    """What each stage of one launch amounts to. The default warm-up has its seconds only after the start."""
+    work: dict[StageKey, StageWork] = {}
+    for task in tasks:
+        for repeat in range(resolved.repeats):
+            warmup = resolved.warmup
+            default = 0.0 if work else FIRST_WARMUP_SECONDS
+            requests = warmup.requests if warmup else 2 * resolved.concurrency
+            work[task.name, repeat] = StageWork(
+                model=model,
+                task=task.name,
+                requests=requests + len(task.items) + resolved.concurrency,
+                output_tokens=task.max_tokens,
+                least_seconds=float(warmup.seconds) if warmup else default,
+                most_seconds=float(resolved.max_seconds),
+            )
+    return work
