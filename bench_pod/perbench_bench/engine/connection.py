@@ -1,0 +1,157 @@
+"""One connection of the load engine: writes a request, stamps and frames what comes back, says how it ended."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from typing_extensions import override
+
+from perbench_bench.engine.delay import LoopMonitor
+from perbench_bench.engine.feed import Ticket
+from perbench_bench.engine.http1 import HttpError, HttpResponse, ResponseReader
+from perbench_bench.engine.reply import Ending
+
+Clock = Callable[[], int]
+
+
+class Exchange:
+    """One request and what came back, as raw as it came. Stamps are in ns of the engine's clock."""
+
+    __slots__ = (
+        "connect_ns", "delays", "end", "ending", "error", "free_at", "on_ended", "on_read", "paused",
+        "reader", "reads", "retried", "sent", "ticket",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        free_at: int,
+        on_ended: "Callable[[Exchange], None]",
+        on_read: "Callable[[Exchange, bool], None]",
+    ) -> None:
+        self.ticket = ticket
+        self.free_at = free_at
+        """When the slot came free: the request's scheduled time in a closed loop."""
+        self.paused = False
+        """The slot waited on purpose (after a failure) or has just begun: no turnaround is measured."""
+        self.sent = 0
+        self.end = 0
+        self.connect_ns = 0
+        self.retried = False
+        self.reader = ResponseReader()
+        self.reads: list[int] = []
+        self.delays: list[int] = []
+        """Delay of each read in the loop, beside `reads`."""
+        self.ending = Ending.COMPLETE
+        self.error = ""
+        self.on_ended = on_ended
+        self.on_read = on_read
+        """Called when the answer was read, with whether it was a success."""
+
+    @property
+    def response(self) -> HttpResponse:
+        """The response as far as it came."""
+        return self.reader.response
+
+    def read_delayed(self, delay_ns: int) -> None:
+        """Called by the monitor at the end of the iteration that read a chunk of this."""
+        self.delays.append(delay_ns)
+
+    def finish(self, ending: Ending, now: int, error: str = "") -> None:
+        """The exchange is over."""
+        self.ending = ending
+        self.error = error
+        self.end = self.response.last_byte if ending is Ending.COMPLETE else now
+        self.on_ended(self)
+
+
+class Connection(asyncio.Protocol):
+    """A keep-alive connection that carries one exchange at a time."""
+
+    def __init__(self, clock: Clock, monitor: LoopMonitor, on_dead_reuse: Callable[[Exchange], None]) -> None:
+        self._clock = clock
+        self._monitor = monitor
+        self._on_dead_reuse = on_dead_reuse
+        self._transport: asyncio.Transport | None = None
+        self._exchange: Exchange | None = None
+        self._carried = 0
+        self.reusable = False
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready to send."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.reusable = True
+
+    def send(self, exchange: Exchange, data: bytes) -> None:
+        """Write one request. The stamp is taken before the write: the kernel has the bytes right after."""
+        if self._transport is None:
+            raise RuntimeError("send before the connection was made")
+        self._exchange = exchange
+        self._carried += 1
+        self.reusable = False
+        exchange.sent = self._clock()
+        self._transport.write(data)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Stamp first, then frame."""
+        now = self._clock()
+        exchange = self._exchange
+        if exchange is None:  # bytes nobody asked for: this connection cannot be trusted any more
+            self.close()
+            return
+        self._monitor.reading(exchange, now)
+        exchange.reads.append(now)
+        try:
+            complete = exchange.reader.feed(now, data)
+        except HttpError as error:
+            self._over(Ending.MALFORMED, now, str(error))
+            self.close()
+            return
+        if complete:
+            self.reusable = exchange.response.keep_alive and not self._closing
+            self._over(Ending.COMPLETE, now)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: proper end, broken promise of keep-alive, or a cut answer."""
+        self.reusable = False
+        self._transport = None
+        exchange = self._exchange
+        if exchange is None:
+            return
+        now = self._clock()
+        if exchange.reader.eof():
+            self._over(Ending.COMPLETE, now)
+        elif not exchange.reads and self._carried > 1 and not exchange.retried:
+            self._exchange = None
+            self._on_dead_reuse(exchange)
+        else:
+            reason = f": {exc}" if exc else ""
+            what = "in the middle of its answer" if exchange.reads else "without an answer"
+            self._over(Ending.CLOSED, now, f"the server closed the connection {what}{reason}")
+
+    def give_up(self, now: int, error: str) -> None:
+        """The request has taken too long."""
+        self._over(Ending.TIMED_OUT, now, error)
+        self.close()
+
+    def waiting_since(self) -> int | None:
+        """When the request under way was sent; None: there is none."""
+        return self._exchange.sent if self._exchange else None
+
+    def close(self) -> None:
+        """Drop the connection at once."""
+        self.reusable = False
+        if self._transport:
+            self._transport.abort()
+
+    @property
+    def _closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def _over(self, ending: Ending, now: int, error: str = "") -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange:
+            exchange.finish(ending, now, error)

@@ -1,0 +1,196 @@
+"""What one stage saw: a row per measured request, sums for the window, histograms over tokens.
+
+Arrays and sums, so that memory does not depend on how long the answers are. Stamps are ns of the engine's clock;
+-1 stands for "there is none".
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perbench.results import Histogram, Outcome
+from perbench.statistics.histogram import BINS, bin_of, edges, from_counts
+from perbench_bench.engine.connection import Exchange
+from perbench_bench.engine.feed import Feed, Role
+from perbench_bench.engine.reply import Reply
+
+NONE = -1
+ESTIMATE_LIMIT = 1.05
+"""Tokens per content event above which a server bundles tokens and its gaps say nothing about single ones."""
+
+
+def milliseconds(nanoseconds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Stamps or their differences, in milliseconds."""
+    return np.asarray(nanoseconds, dtype=np.float64) / 1e6
+
+
+class TimeHistogram:
+    """Counts per log-linear bin, with the exact sum and maximum, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._counts: NDArray[np.int64] = np.zeros(BINS, dtype=np.int64)
+        self._sum = 0.0
+        self._max: float | None = None
+
+    def add(self, values_ms: NDArray[np.float64], weights: NDArray[np.int64] | None = None) -> None:
+        """Add values, each `weights` times (default once)."""
+        if not values_ms.size:
+            return
+        counts = np.ones(values_ms.size, dtype=np.int64) if weights is None else weights
+        np.add.at(self._counts, bin_of(values_ms), counts)
+        self._sum += float((values_ms * counts).sum())
+        largest = values_ms[counts > 0].max(initial=0.0)
+        self._max = max(self._max or 0.0, float(largest))
+
+    def quantile(self, share: float) -> float | None:
+        """The middle of the bin that holds this share of the values, in ms; None of nothing."""
+        total = int(self._counts.sum())
+        if not total:
+            return None
+        position = int(np.searchsorted(np.cumsum(self._counts), share * total))
+        bounds = edges(position)
+        return float((bounds.low + bounds.high) / 2)
+
+    def document(self) -> Histogram:
+        """As it is stored."""
+        return from_counts(self._counts, self._sum, self._max)
+
+
+@dataclass(slots=True)
+class WindowSums:
+    """What arrived inside the window, whoever started it, and what the client lost of it."""
+
+    output_tokens: float = 0.0
+    requests: int = 0
+    lost_ns: int = 0
+    """Turnaround, connecting and read delay of the requests sent inside the window."""
+    cycle_ns: int = 0
+    """From slot free to last byte, of the same requests."""
+    cycles: int = 0
+    """How many requests these sums are over."""
+
+
+@dataclass(slots=True)
+class Row:
+    """What is kept of one measured request besides its stamps."""
+
+    outcome: Outcome
+    error: str | None
+    text: str
+    finish: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    content_tokens: float
+    """Tokens that arrived in chunks: the end token, where the server counts it, is in none."""
+
+
+class Observations:
+    """Everything measured in one stage of at most `capacity` measured requests."""
+
+    def __init__(self, capacity: int) -> None:
+        def stamps() -> NDArray[np.int64]:
+            return np.full(capacity, NONE, dtype=np.int64)
+
+        self.free, self.sent, self.first, self.last, self.end = (stamps() for _ in range(5))
+        self.connect, self.turnaround, self.first_delay = (stamps() for _ in range(3))
+        self.first_tokens: NDArray[np.float64] = np.full(capacity, np.nan)
+        """Tokens in the first chunk (k₁)."""
+        self.rows: dict[int, Row] = {}
+        self.window = WindowSums()
+        self.itl, self.chunk_gap, self.read_delay = TimeHistogram(), TimeHistogram(), TimeHistogram()
+        self.content_tokens = 0
+        self.content_events = 0
+        self.reported_tokens = 0
+        """Answers whose server said how many tokens each chunk carries."""
+
+    def add(self, exchange: Exchange, reply: Reply, feed: Feed, *, counts_end_token: bool | None) -> None:
+        """Take one finished request of any role."""
+        end_tokens = 1 if counts_end_token and reply.finish == "stop" and reply.output_tokens else 0
+        tokens = tokens_per_chunk(reply, end_tokens)
+        self._add_to_window(exchange, reply, feed, tokens)
+        if exchange.ticket.role is Role.MEASURED:
+            self._add_row(exchange, reply, tokens)
+
+    def _add_to_window(self, exchange: Exchange, reply: Reply, feed: Feed, tokens: NDArray[np.float64]) -> None:
+        window = self.window
+        if reply.outcome is Outcome.SUCCESS and feed.in_window(exchange.end):
+            window.requests += 1
+        if tokens.size and reply.output_tokens:
+            inside = feed.inside_window(np.asarray(reply.stamps, dtype=np.int64))
+            share = float(tokens[inside].sum() / tokens.sum()) if tokens.sum() > 0 else float(inside.mean())
+            window.output_tokens += share * reply.output_tokens
+        if feed.in_window(exchange.sent) and not exchange.paused:
+            window.cycles += 1
+            window.lost_ns += exchange.sent - exchange.free_at + (exchange.delays[-1] if exchange.delays else 0)
+            window.cycle_ns += exchange.end - exchange.free_at
+
+    def _add_row(self, exchange: Exchange, reply: Reply, tokens: NDArray[np.float64]) -> None:
+        i = exchange.ticket.index
+        self.free[i], self.sent[i], self.end[i] = exchange.free_at, exchange.sent, exchange.end
+        self.connect[i] = exchange.connect_ns
+        if not exchange.paused:
+            self.turnaround[i] = max(0, exchange.sent - exchange.free_at - exchange.connect_ns)
+        self.rows[i] = Row(
+            reply.outcome, reply.error, reply.text, reply.finish,
+            reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(tokens.sum()),
+        )  # fmt: skip
+        self.read_delay.add(milliseconds(np.asarray(exchange.delays, dtype=np.int64)))
+        if reply.outcome is not Outcome.SUCCESS or not reply.stamps:
+            return
+        self.first[i], self.last[i] = reply.stamps[0], reply.stamps[-1]
+        self.first_tokens[i] = tokens[0] if tokens.size else np.nan
+        self._add_first_delay(i, exchange, reply.stamps[0])
+        self._add_gaps(reply, tokens)
+
+    def _add_first_delay(self, i: int, exchange: Exchange, first: int) -> None:
+        position = exchange.reads.index(first)
+        if position < len(exchange.delays):
+            self.first_delay[i] = exchange.delays[position]
+
+    def _add_gaps(self, reply: Reply, tokens: NDArray[np.float64]) -> None:
+        """A gap before a chunk of k tokens is k values of gap/k (measurement.md §1)."""
+        stamps = np.asarray(reply.stamps, dtype=np.int64)
+        gaps = milliseconds(stamps[1:] - stamps[:-1])
+        self.chunk_gap.add(gaps)
+        if reply.tokens is not None:
+            self.reported_tokens += 1
+            weights = np.asarray(reply.tokens, dtype=np.int64)[1:]
+        else:
+            weights = np.asarray(reply.events, dtype=np.int64)[1:]
+        self.content_events += sum(reply.events)
+        self.content_tokens += round(float(tokens.sum()))
+        carrying = weights > 0
+        self.itl.add(gaps[carrying] / weights[carrying], weights[carrying])
+
+
+def tokens_per_chunk(reply: Reply, end_tokens: int) -> NDArray[np.float64]:
+    """Tokens of each chunk: as the server said, else its total spread over the content events (measurement.md §1).
+
+    Empty when the server gave no count. The end token is in no chunk, so it is taken off an estimated total where
+    the runtime counts it and the answer ended by itself.
+    """
+    if reply.tokens is not None:
+        return np.asarray(reply.tokens, dtype=np.float64)
+    events = np.asarray(reply.events, dtype=np.float64)
+    if not reply.output_tokens or not events.size:
+        return np.empty(0)
+    share: NDArray[np.float64] = events * (max(reply.output_tokens - end_tokens, 0) / events.sum())
+    return share
+
+
+def mean_duration_drift(sent: NDArray[np.int64], duration_ms: NDArray[np.float64]) -> tuple[float, float] | None:
+    """(relative difference, difference in standard errors) of mean duration between the halves, in order of sending.
+
+    None with fewer than two requests in a half.
+    """
+    ordered = duration_ms[np.argsort(sent, kind="stable")]
+    half = ordered.size // 2
+    if half < 2:
+        return None
+    early, late = ordered[:half], ordered[-half:]
+    difference = float(late.mean() - early.mean())
+    error = float(np.sqrt(early.var(ddof=1) / half + late.var(ddof=1) / half))
+    relative = difference / float(early.mean())
+    return relative, abs(difference) / error if error > 0 else (0.0 if difference == 0 else np.inf)

@@ -1,0 +1,91 @@
+"""The requests of one stage, written before it starts: nothing is built while the clock runs."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perbench.failures import Blame, Failure, RunError
+from perbench_bench.engine.feed import Role, Ticket
+from perbench_bench.engine.reply import Reply
+from perbench_bench.session import Session
+from perbench_bench.tasks import ResolvedTask
+from perbench_bench.tasks.synthetic import LengthFit, synthetic_prompt
+
+SPARE_SYNTHETIC = 64
+"""Different prompts for warm-up and filler of a synthetic load; they come round again."""
+FIT_REQUESTS = 3
+FIT_GOOD_PERCENT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StageRequests:
+    """Bytes of every request of a stage: the measured ones in order, and the spare ones for warm-up and filler."""
+
+    measured: tuple[bytes, ...]
+    spare: tuple[bytes, ...]
+
+    def of(self, ticket: Ticket) -> bytes:
+        """The bytes that a ticket stands for."""
+        if ticket.role is Role.MEASURED:
+            return self.measured[ticket.index]
+        return self.spare[ticket.index % len(self.spare)]
+
+
+def requests_of_items(session: Session, task: ResolvedTask) -> StageRequests:
+    """A task with items. Spare requests are the items outside the measured subset, else those in another order."""
+    measured = tuple(session.request(item.prompt, task.max_tokens) for item in task.items)
+    spare = [session.request(item.prompt, task.max_tokens) for item in task.spare]
+    if not spare:
+        spare = list(measured)
+        random.Random(session.seed).shuffle(spare)
+    return StageRequests(measured, tuple(spare))
+
+
+def synthetic_requests(session: Session, task: ResolvedTask, words: int, repeat: int) -> StageRequests:
+    """A synthetic load with prompts of `words` words. Every prompt of a run is different, also between repeats."""
+    if task.synthetic is None:
+        raise ValueError(f"task {task.name} is not synthetic")
+    count = len(task.items)
+
+    def request(index: int) -> bytes:
+        return session.request(synthetic_prompt(session.seed, index, words), task.max_tokens, force_length=True)
+
+    first = repeat * (count + SPARE_SYNTHETIC)
+    measured = tuple(request(first + i) for i in range(count))
+    return StageRequests(measured, tuple(request(first + count + i) for i in range(SPARE_SYNTHETIC)))
+
+
+async def fit_prompt_length(session: Session, task: ResolvedTask) -> LengthFit:
+    """Learn how many words make the asked-for tokens, from the server's own count, in at most three requests."""
+    if task.synthetic is None:
+        raise ValueError(f"task {task.name} is not synthetic")
+    target = task.synthetic.input_tokens
+    fit = LengthFit()
+    words = fit.words_for(target)
+    for attempt in range(FIT_REQUESTS):
+        prompt = synthetic_prompt(session.seed, -1 - attempt, words)
+        reply = (await session.ask([session.request(prompt, 1)]))[0]
+        tokens = _counted(session, reply)
+        fit = fit.observed(words, tokens)
+        if abs(tokens - target) <= target * FIT_GOOD_PERCENT / 100:
+            break
+        words = fit.words_for(target)
+    return fit
+
+
+def _counted(session: Session, reply: Reply) -> int:
+    if reply.input_tokens is None:
+        message = f"{session.target.url} does not say how many tokens a prompt has, so no prompt length can be fitted"
+        raise RunError(Failure(blame=Blame.TARGET, reason="NoTokenCounts", message=message))
+    return reply.input_tokens
+
+
+def few_items(items: Sequence[object], concurrency: int) -> Failure | None:
+    """Too few items keep the loop full only for a moment: refused (measurement.md §1)."""
+    if len(items) >= 4 * concurrency:
+        return None
+    message = (
+        f"{len(items)} items at concurrency {concurrency}: at least {4 * concurrency} are needed, or the figures are those "
+        "of a loop filling and draining; raise the limit or lower the concurrency"
+    )
+    return Failure(blame=Blame.MEASUREMENT, reason="TooFewItems", message=message)
