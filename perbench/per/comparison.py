@@ -2,8 +2,8 @@
 
 - Accuracy, throughput, latency: a model that lacks a figure which another model has leaves the comparison
   (MissingFigure). Leaving the axis out for all would let a model that failed the task decide how the others are judged.
-- Memory: missing for one compared model, the axis is left out for all (measurement.md §5): a missing source says
-  something about the machine, not about the model.
+- Memory: missing for one compared model, the axis is left out for all: a missing source says something about the
+  machine, not about the model.
 - An axis that no model has (accuracy of a synthetic task) is left out.
 """
 
