@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from perbench.api.resource import PERBenchmark
+from perbench.api.resource import PERBenchmark, counted
 from perbench.api.rules import Location
 from perbench.api.schema import Schema, schema_at, structural_schema
 from perbench.api.text import MEANINGS
@@ -108,20 +108,16 @@ def _not_text(value: object, _: Mapping[str, Any]) -> str:
     return f"must be text, not {_shown(value)}{hint}"
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 _MESSAGES: dict[str, Callable[[object, Mapping[str, Any]], str]] = {
     "missing": lambda _, __: "is missing",
     "enum": _not_allowed,
     "literal_error": _not_allowed,
     "string_pattern_mismatch": _bad_pattern,
     "string_type": _not_text,
-    "string_too_long": lambda _, c: f"is too long: {_plural(c['max_length'], 'character')} at most",
-    "string_too_short": lambda _, c: f"is too short: {_plural(c['min_length'], 'character')} at least",
+    "string_too_long": lambda _, c: f"is too long: {counted(c['max_length'], 'character')} at most",
+    "string_too_short": lambda _, c: f"is too short: {counted(c['min_length'], 'character')} at least",
     "too_long": lambda _, c: f"has too many entries: {c['max_length']} at most",
-    "too_short": lambda _, c: f"needs at least {_plural(c['min_length'], 'entry').replace('entrys', 'entries')}",
+    "too_short": lambda _, c: f"needs at least {c['min_length']} {'entry' if c['min_length'] == 1 else 'entries'}",
     "int_type": lambda v, _: f"must be a whole number, not {_shown(v)}",
     "int_from_float": lambda v, _: f"must be a whole number, not {_shown(v)}",
     "bool_type": lambda v, _: f"must be true or false, not {_shown(v)}",

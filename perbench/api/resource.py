@@ -59,7 +59,7 @@ class BenchmarkSpec(ApiObject):
             cel="!has(self.per) || !has(self.per.reference)"
             " || self.models.exists(model, model.name == self.per.reference)",
             holds=lambda s: not (s.per and s.per.reference) or s.per.reference in [model.name for model in s.models],
-            where=lambda _: ("per", "reference"),
+            field="per.reference",
         ),
         Rule(
             message="every task needs at least 4 x load.concurrency items (concurrency 8 by default), else filling and"
@@ -120,6 +120,12 @@ class PERBenchmark(ApiObject):
     """What came out. Written by perbench."""
 
     @property
+    def summary(self) -> str:
+        """In one breath: `small-or-large: 4 models, 2 tasks`."""
+        models, tasks = len(self.spec.models), len(self.spec.tasks)
+        return f"{self.metadata.name}: {counted(models, 'model')}, {counted(tasks, 'task')}"
+
+    @property
     def run_request(self) -> str | None:
         """The value of the annotation that asks for a new run."""
         return (self.metadata.annotations or {}).get(RUN_ANNOTATION)
@@ -129,6 +135,11 @@ def to_data(value: BaseModel) -> dict[str, JsonValue]:
     """The object as it is written to YAML or JSON: what was set, under the names users know, without nulls."""
     data: dict[str, JsonValue] = value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
     return data
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 model`, `2 models`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _first_short_task(spec: BenchmarkSpec) -> int | None:

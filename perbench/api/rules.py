@@ -24,8 +24,8 @@ class Rule:
     """A condition over several fields of one object.
 
     `cel` is None where CEL cannot tell (a regular expression of Python's kind); such a rule works in Python only.
-    `holds` takes the object. `field` is the one the message is about, "" for the object itself. `where`, if given,
-    finds the place more exactly once the rule is known to be broken.
+    `holds` takes the object. `field` is the one the message is about (`per.reference`), "" for the object itself.
+    `where`, if given, finds the place more exactly once the rule is known to be broken.
     """
 
     message: str
@@ -38,7 +38,7 @@ class Rule:
         """Where, inside the object that breaks this rule, the mistake is."""
         if self.where is not None:
             return self.where(value)
-        return (self.field,) if self.field else ()
+        return tuple(self.field.split(".")) if self.field else ()
 
     def validation(self) -> dict[str, str]:
         """The rule as an entry of `x-kubernetes-validations`. Only for rules that have CEL."""

@@ -23,19 +23,6 @@ def structural_schema(model: type[BaseModel]) -> Schema:
     return _convert(raw, raw.get("$defs", {}), model.__name__)
 
 
-def strict_schema(schema: Schema) -> Schema:
-    """A structural schema as plain JSON Schema: unknown fields are refused, as strict field validation does."""
-    result = dict(schema)
-    if "properties" in result:
-        result["properties"] = {name: strict_schema(part) for name, part in result["properties"].items()}
-        result["additionalProperties"] = False
-    elif isinstance(result.get("additionalProperties"), dict):
-        result["additionalProperties"] = strict_schema(result["additionalProperties"])
-    if "items" in result:
-        result["items"] = strict_schema(result["items"])
-    return {name: part for name, part in result.items() if not name.startswith("x-kubernetes-")}
-
-
 def schema_at(schema: Schema, location: tuple[str | int, ...]) -> Schema | None:
     """The part of a structural schema that describes `location`. None: nothing is allowed there."""
     part: Schema | None = schema
