@@ -1,0 +1,208 @@
+"""One model on one task: its stages turned into figures.
+
+Figures over several stages are totals over totals (tokens over seconds), so a long stage weighs as much as it lasted;
+memory is the mean of the peaks, one per stage (measurement.md §5), because a maximum grows with the number of repeats.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from perbench.evaluation.values import Cell, Exclusion, Figures, NotedFinding, RoundFigures
+from perbench.results import Finding, ModelRecord, Outcome, StageRecord, TaskKind, TaskRecord, TokensPerChunk
+from perbench.statistics import histogram
+from perbench.statistics.percentiles import Summary, summarise
+
+SCORED_SHARE = 0.99
+"""Under this share of items scored there is no accuracy (measurement.md §7)."""
+ERROR_PERCENT = 1.0
+"""Failed requests beyond this make the run fail: the figures are then those of the requests that survived."""
+CHUNK_RATIO = 1.05
+"""Estimated tokens per chunk beyond this: percentiles over tokens are withheld (measurement.md §1)."""
+FINISH_LENGTH = "length"
+MILLISECONDS = 1000.0
+"""Per second."""
+
+
+def measure(model: ModelRecord, task: TaskRecord, planned_stages: int) -> Cell:
+    """The cell of a model and a task; `planned_stages` = rounds · repeats."""
+    stages = model.stages(task.name)
+    outcomes = Counter(outcome for stage in stages for outcome in stage.requests.outcome)
+    cell = Cell(
+        model=model.name,
+        task=task.name,
+        kind=task.kind,
+        figures=figures(task, stages, model.units),
+        rounds=_by_round(task, stages, model.units),
+        stages=len(stages),
+        planned_stages=planned_stages,
+        requests=outcomes.total(),
+        outcomes=dict(outcomes),
+        scored=sum(score is not None for stage in stages for score in stage.requests.score),
+        planned_items=task.items * len(stages),
+        mean_output_tokens=_mean(_successes(stages, "output_tokens")),
+        stopped_by_length=_stopped_by_length(stages),
+        ttft=_ttft(stages),
+        itl_p50_ms=_itl_median(stages),
+        flip_percent=flip_percent(stages),
+        memory_reason=next((s.memory.reason for s in stages if s.memory and s.memory.footprint_bytes is None), None),
+        findings=_noted(stages),
+        excluded=None,
+    )
+    return _judged(cell, model)
+
+
+def figures(task: TaskRecord, stages: Sequence[StageRecord], units: int) -> Figures:
+    """The axes over these stages."""
+    if not stages:
+        return Figures()
+    by_items = task.kind is TaskKind.CLASSIFICATION
+    seconds = sum(stage.window_seconds for stage in stages)
+    items = _rate(sum(stage.requests_in_window for stage in stages), seconds, units)
+    tokens = _rate(sum(stage.output_tokens_in_window for stage in stages), seconds, units)
+    times = _successes(stages, "e2e_ms")
+    mean_ms = _mean(times)
+    return Figures(
+        accuracy=_accuracy(task, stages),
+        throughput=items if by_items else tokens,
+        items_per_second=None if task.kind is TaskKind.SYNTHETIC else items,
+        latency_ms=mean_ms if by_items else _milliseconds_per_token(stages),
+        seconds_per_item=None if mean_ms is None else mean_ms / MILLISECONDS,
+        memory_bytes=_memory(stages),
+    )
+
+
+def is_complete(cell: Cell) -> bool:
+    """Whether all its stages are recorded."""
+    return cell.stages >= cell.planned_stages
+
+
+def flip_percent(stages: Sequence[StageRecord]) -> float | None:
+    """Share of items whose answers differ, of the items answered more than once, in percent. None: no such items."""
+    answers: dict[int, list[str]] = {}
+    for stage in stages:
+        for item, answer in zip(stage.requests.item, stage.requests.answer, strict=True):
+            if answer is not None:
+                answers.setdefault(item, []).append(answer)
+    repeated = [given for given in answers.values() if len(given) > 1]
+    if not repeated:
+        return None
+    return 100 * sum(len(set(given)) > 1 for given in repeated) / len(repeated)
+
+
+def _judged(cell: Cell, model: ModelRecord) -> Cell:
+    """The cell with the reason why it is not compared. The first that applies: what a reader must know first."""
+    excluded: Exclusion | None = None
+    if model.failure is not None:
+        excluded = Exclusion.MODEL_FAILED
+    elif not is_complete(cell):
+        excluded = Exclusion.NOT_FINISHED
+    elif not cell.valid:
+        excluded = Exclusion.MEASUREMENT_INVALID
+    elif (cell.error_percent or 0) > ERROR_PERCENT:
+        excluded = Exclusion.TOO_MANY_ERRORS
+    elif cell.requests < cell.planned_items or (
+        cell.kind is not TaskKind.SYNTHETIC and cell.scored < SCORED_SHARE * cell.planned_items
+    ):
+        excluded = Exclusion.TOO_FEW_SAMPLES
+    return replace(cell, excluded=excluded)
+
+
+def _milliseconds_per_token(stages: Sequence[StageRecord]) -> float | None:
+    """Sum of end-to-end times over the sum of output tokens, of the requests that have both."""
+    pairs = [
+        (time, tokens)
+        for stage in stages
+        for time, tokens, outcome in zip(
+            stage.requests.e2e_ms, stage.requests.output_tokens, stage.requests.outcome, strict=True
+        )
+        if time is not None and tokens is not None and outcome is Outcome.SUCCESS
+    ]
+    generated = sum(tokens for _, tokens in pairs)
+    return sum(time for time, _ in pairs) / generated if generated else None
+
+
+def _by_round(task: TaskRecord, stages: Sequence[StageRecord], units: int) -> tuple[RoundFigures, ...]:
+    numbers = sorted({stage.round for stage in stages})
+    return tuple(
+        RoundFigures(number, figures(task, [stage for stage in stages if stage.round == number], units))
+        for number in numbers
+    )
+
+
+def _accuracy(task: TaskRecord, stages: Sequence[StageRecord]) -> float | None:
+    if task.kind is TaskKind.SYNTHETIC:
+        return None
+    scores = [score for stage in stages for score in stage.requests.score if score is not None]
+    return _mean(scores) if len(scores) >= SCORED_SHARE * task.items * len(stages) else None
+
+
+def _memory(stages: Sequence[StageRecord]) -> float | None:
+    """Mean of the stages' peaks. None where one of them has no figure: the rest would be another measurement."""
+    peaks = [stage.memory.footprint_bytes if stage.memory else None for stage in stages]
+    known = [peak for peak in peaks if peak is not None]
+    return _mean(known) if len(known) == len(peaks) else None
+
+
+def _ttft(stages: Sequence[StageRecord]) -> Summary:
+    """Failed requests count as +infinity, also those that had begun to answer."""
+    return summarise(_successes(stages, "ttft_ms"), failed=_failures(stages))
+
+
+def _itl_median(stages: Sequence[StageRecord]) -> float | None:
+    guessed = any(
+        stage.tokens_per_chunk is TokensPerChunk.ESTIMATED and (stage.tokens_per_chunk_ratio or 0) > CHUNK_RATIO
+        for stage in stages
+    )
+    return None if guessed else histogram.percentile(histogram.merge(stage.itl for stage in stages), 50).value
+
+
+def _stopped_by_length(stages: Sequence[StageRecord]) -> float | None:
+    finishes = [
+        finish
+        for stage in stages
+        for finish, outcome in zip(stage.requests.finish, stage.requests.outcome, strict=True)
+        if outcome is Outcome.SUCCESS
+    ]
+    return finishes.count(FINISH_LENGTH) / len(finishes) if finishes else None
+
+
+def _noted(stages: Sequence[StageRecord]) -> tuple[NotedFinding, ...]:
+    """Findings by code, those that invalidate first; of several the one furthest over its limit."""
+    by_code: dict[str, list[Finding]] = {}
+    for stage in stages:
+        for code in dict.fromkeys(finding.code for finding in stage.findings):
+            worst = max((f for f in stage.findings if f.code == code), key=_excess)
+            by_code.setdefault(code, []).append(worst)
+    noted = [NotedFinding(max(found, key=_excess), len(found)) for found in by_code.values()]
+    return tuple(sorted(noted, key=lambda entry: not entry.finding.invalidates))
+
+
+def _excess(finding: Finding) -> tuple[bool, float]:
+    """How far over its limit, in multiples; a finding that invalidates comes before one that does not."""
+    if finding.measured is None or not finding.threshold:
+        return (finding.invalidates, 0.0)
+    ratio = abs(finding.measured / finding.threshold)
+    return (finding.invalidates, max(ratio, 1 / ratio) if ratio else float("inf"))
+
+
+def _successes(stages: Iterable[StageRecord], column: str) -> list[float]:
+    """The values of a column over successful measured requests."""
+    return [
+        value
+        for stage in stages
+        for value, outcome in zip(getattr(stage.requests, column), stage.requests.outcome, strict=True)
+        if value is not None and outcome is Outcome.SUCCESS
+    ]
+
+
+def _failures(stages: Iterable[StageRecord]) -> int:
+    return sum(outcome is not Outcome.SUCCESS for stage in stages for outcome in stage.requests.outcome)
+
+
+def _rate(count: int, seconds: float, units: int) -> float | None:
+    return count / seconds / units if seconds > 0 and units > 0 else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

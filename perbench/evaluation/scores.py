@@ -1,0 +1,134 @@
+"""PER of the cells of one task: the one place that turns figures into `perbench.per` and its answers into rows.
+
+Only cells without a flaw are compared. A model that failed leaves the comparison (design of the status), and so does a
+cell that is invalid, has too many errors or too few samples: min-max takes its ends from the compared models, so one
+figure that cannot be trusted would move the scores of all others. Its figures are kept and shown.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from perbench.evaluation.values import Cell, Exclusion, Figures, Row, Scores, Spread
+from perbench.per import Measured, PublishedScores, ReferenceScores, pareto, published, reference
+from perbench.per.measured import is_figure
+from perbench.results import TaskKind, TaskRecord
+
+LENGTH_TOLERANCE = 1.10
+"""Synthetic loads whose mean output lengths differ by more are not ranked together (measurement.md §1)."""
+
+Kinship = tuple[str, str]
+"""What must be alike for models to be ranked together: unit of throughput, kind of prompt."""
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """One task scored: its rows, and the answers of `perbench.per` for the models ranked with the reference."""
+
+    rows: tuple[Row, ...]
+    published: PublishedScores
+    reference: ReferenceScores
+
+
+def score_task(cells: Sequence[Cell], kinships: Mapping[str, Kinship], reference_model: str) -> TaskScores:
+    """Score the cells of one task; `kinships` by model. Models unlike the reference are ranked among themselves.
+
+    A group without the reference model takes its own first model as its reference.
+    """
+    home = kinships.get(reference_model, kinships[cells[0].model])
+    groups: dict[Kinship, list[Cell]] = {home: []}
+    for cell in cells:
+        groups.setdefault(kinships[cell.model], []).append(cell)
+    scored: dict[str, Row] = {}
+    answers: list[tuple[PublishedScores, ReferenceScores]] = []
+    for kinship, members in groups.items():
+        yardstick = reference_model if kinship == home else members[0].model
+        compared = [cell for cell in members if cell.excluded is None]
+        answers.append(_answers(compared, yardstick))
+        scores = _scores(compared, *answers[-1])
+        for cell in members:
+            scored[cell.model] = Row(cell, scores.get(cell.model, Scores()), kinship[0], apart=kinship != home)
+    return TaskScores(tuple(scored[cell.model] for cell in cells), *answers[0])
+
+
+def unscored(cells: Sequence[Cell], kinships: Mapping[str, Kinship]) -> tuple[Row, ...]:
+    """Rows of a run that is not at its end: figures without PER."""
+    return tuple(Row(cell, Scores(), kinships[cell.model][0]) for cell in cells)
+
+
+def measured(cell: Cell, figures: Figures | None = None) -> Measured:
+    """A cell as `perbench.per` takes it; `figures` of a part of its stages in place of all.
+
+    A synthetic load has no items: there the Reference scale uses tokens per second and the time per token.
+    """
+    own = figures or cell.figures
+    return Measured(
+        model=cell.model,
+        accuracy=_plausible(own.accuracy),
+        throughput=_plausible(own.throughput),
+        memory=_plausible(own.memory_bytes),
+        latency=_plausible(own.latency_ms),
+        items_per_second=_plausible(own.items_per_second),
+        seconds_per_item=None if cell.kind is TaskKind.SYNTHETIC else _plausible(own.seconds_per_item),
+    )
+
+
+def without_missed_lengths(cells: Sequence[Cell], record: TaskRecord) -> tuple[Cell, ...]:
+    """On a synthetic task, exclude models whose outputs were not as long as asked, where others' were.
+
+    Tokens per second of short outputs and of long ones are not the same work.
+    """
+    lengths = {
+        cell.model: cell.mean_output_tokens for cell in cells if cell.excluded is None and cell.mean_output_tokens
+    }
+    if record.kind is not TaskKind.SYNTHETIC or not lengths:
+        return tuple(cells)
+    if max(lengths.values()) <= LENGTH_TOLERANCE * min(lengths.values()):
+        return tuple(cells)
+    missed = {
+        model
+        for model, length in lengths.items()
+        if max(length / record.max_tokens, record.max_tokens / length) > LENGTH_TOLERANCE
+    }
+    return tuple(
+        replace(cell, excluded=Exclusion.OUTPUT_LENGTH_MISSED) if cell.model in missed else cell for cell in cells
+    )
+
+
+def _answers(compared: Sequence[Cell], yardstick: str) -> tuple[PublishedScores, ReferenceScores]:
+    rows = [measured(cell) for cell in compared]
+    return published(rows), reference(rows, yardstick)
+
+
+def _scores(
+    compared: Sequence[Cell], on_published: PublishedScores, on_reference: ReferenceScores
+) -> dict[str, Scores]:
+    spreads = _spreads(compared, on_reference.reference)
+    front = pareto([measured(cell) for cell in compared])
+    return {
+        cell.model: Scores(
+            published=on_published.of(cell.model),
+            reference=on_reference.of(cell.model),
+            reference_spread=spreads.get(cell.model),
+            pareto=optimal,
+        )
+        for cell, optimal in zip(compared, front, strict=True)
+    }
+
+
+def _spreads(compared: Sequence[Cell], yardstick: str | None) -> dict[str, Spread]:
+    """Smallest and largest Reference PER over the rounds, for models that have it in two rounds or more."""
+    by_model: dict[str, list[float]] = {}
+    numbers = sorted({entry.round for cell in compared for entry in cell.rounds})
+    for number in numbers:
+        rows = [measured(cell, entry.figures) for cell in compared for entry in cell.rounds if entry.round == number]
+        for score in reference(rows, yardstick).scores:
+            if score.value is not None:
+                by_model.setdefault(score.model, []).append(score.value)
+    return {
+        model: Spread(min(values), max(values), len(values)) for model, values in by_model.items() if len(values) > 1
+    }
+
+
+def _plausible(figure: float | None) -> float | None:
+    """None for a figure of a magnitude that only a damaged file can hold."""
+    return figure if figure is not None and is_figure(figure) else None

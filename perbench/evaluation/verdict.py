@@ -1,0 +1,173 @@
+"""How a run ended: conditions, the one failure, the exit code. Pure.
+
+Precedence of what is blamed: a model that failed, then an invalid measurement, then errors, then missing samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perbench.api.status import ConditionStatus, ConditionType, Phase
+from perbench.evaluation.cells import ERROR_PERCENT, is_complete
+from perbench.evaluation.values import Cell, Condition, Exclusion, Verdict
+from perbench.evaluation.warnings import finding_text
+from perbench.failures import Blame, Failure, shorten
+from perbench.results import ModelRecord, Outcome, Results
+
+SUCCEEDED_EXIT, INVALID_EXIT, FAILED_EXIT = 0, 3, 4
+NAME_LENGTH = 40
+"""Characters of a model's name in a failure; names of a spec are never longer, those of a damaged file may be."""
+LOAD_GENERATOR_SATURATED = "LoadGeneratorSaturated"
+
+TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What stands in the way of success."""
+
+    reason: str
+    message: str
+    failure: Failure
+    exit_code: int
+
+
+def judge(results: Results, cells: Sequence[Cell], planned_launches: int) -> Verdict:
+    """The verdict on results with these cells; `planned_launches` per model."""
+    finished = all(is_settled(model, cells, planned_launches) for model in results.models)
+    problem = _problem(results, cells) if finished else None
+    conditions = (
+        Condition(ConditionType.ACCEPTED, TRUE, "Accepted", "the benchmark was accepted"),
+        _models_ready(results, finished),
+        _load_finished(results, cells, finished),
+        _measurement_valid(cells, finished),
+        _succeeded(results, finished, problem),
+    )
+    if not finished:
+        return Verdict(_phase(cells), conditions, failure=None, exit_code=None)
+    phase = Phase.FAILED if problem else Phase.SUCCEEDED
+    return Verdict(
+        phase, conditions, problem.failure if problem else None, problem.exit_code if problem else SUCCEEDED_EXIT
+    )
+
+
+def is_settled(model: ModelRecord, cells: Sequence[Cell], planned_launches: int) -> bool:
+    """Whether nothing more is to come from a model: it failed, or all its stages are recorded."""
+    if model.failure is not None:
+        return True
+    own = [cell for cell in cells if cell.model == model.name]
+    return len(model.launches) >= planned_launches and all(is_complete(cell) for cell in own)
+
+
+def _phase(cells: Sequence[Cell]) -> Phase:
+    return Phase.MEASURING if any(cell.stages for cell in cells) else Phase.STARTING_MODEL
+
+
+def _models_ready(results: Results, finished: bool) -> Condition:
+    kind = ConditionType.MODELS_READY
+    never = [model for model in results.models if model.failure and _not_ready(model)]
+    if never:
+        failure = never[0].failure
+        reason = failure.reason if failure else "ModelFailed"
+        return Condition(kind, FALSE, reason, f"{_names(never)} never became ready")
+    if finished:
+        return Condition(kind, TRUE, "AllModelsReady", "every model became ready in every round")
+    return Condition(kind, UNKNOWN, "NotFinished", "not all models have been started yet")
+
+
+def _not_ready(model: ModelRecord) -> bool:
+    return any(launch.failure is not None and launch.ready_seconds is None for launch in model.launches)
+
+
+def _load_finished(results: Results, cells: Sequence[Cell], finished: bool) -> Condition:
+    kind = ConditionType.LOAD_FINISHED
+    done, planned = sum(cell.stages for cell in cells), sum(cell.planned_stages for cell in cells)
+    counted = f"{done} of {planned} stages are recorded"
+    if not finished:
+        return Condition(kind, UNKNOWN, "Interrupted" if results.interrupted else "NotFinished", counted)
+    if done < planned:
+        return Condition(kind, FALSE, "StagesMissing", counted)
+    return Condition(kind, TRUE, "AllStagesRecorded", counted)
+
+
+def _measurement_valid(cells: Sequence[Cell], finished: bool) -> Condition:
+    kind = ConditionType.MEASUREMENT_VALID
+    worst = _first_invalid(cells)
+    if worst is not None:
+        cell, text = worst
+        return Condition(kind, FALSE, cell.findings[0].finding.code, f"{cell.model} on {cell.task}: {text}")
+    if not finished:
+        return Condition(kind, UNKNOWN, "NotFinished", "no recorded stage is invalid so far")
+    if not any(cell.stages for cell in cells):
+        return Condition(kind, UNKNOWN, "NothingMeasured", "no stage was recorded")
+    return Condition(kind, TRUE, "AllStagesValid", "every recorded stage is valid")
+
+
+def _succeeded(results: Results, finished: bool, problem: _Outcome | None) -> Condition:
+    kind = ConditionType.SUCCEEDED
+    if not finished:
+        reason = "Interrupted" if results.interrupted else "NotFinished"
+        return Condition(kind, UNKNOWN, reason, "the run is not at its end")
+    if problem is not None:
+        return Condition(kind, FALSE, problem.reason, problem.message)
+    return Condition(kind, TRUE, "Succeeded", "all stages ran, with enough samples, few errors and a valid measurement")
+
+
+def _problem(results: Results, cells: Sequence[Cell]) -> _Outcome | None:
+    return _failed_models(results) or _invalid(cells) or _errors(cells) or _samples(cells)
+
+
+def _failed_models(results: Results) -> _Outcome | None:
+    failed = [model for model in results.models if model.failure is not None]
+    failure = failed[0].failure if failed else None
+    if failure is None:
+        return None
+    everyone = len(failed) == len(results.models)
+    message = shorten(f"{_names(failed)} failed: {failure.reason}: {failure.message}")
+    reason = "AllModelsFailed" if everyone else "SomeModelsFailed"
+    named = failure if failure.model else failure.model_copy(update={"model": failed[0].name[:NAME_LENGTH]})
+    return _Outcome(reason, message, named, FAILED_EXIT)
+
+
+def _invalid(cells: Sequence[Cell]) -> _Outcome | None:
+    worst = _first_invalid(cells)
+    if worst is None:
+        return None
+    cell, text = worst
+    code = cell.findings[0].finding.code
+    blame = Blame.LOAD_GENERATOR if code == LOAD_GENERATOR_SATURATED else Blame.MEASUREMENT
+    failure = _failure(blame, code, cell, text)
+    return _Outcome("MeasurementInvalid", failure.message, failure, INVALID_EXIT)
+
+
+def _first_invalid(cells: Sequence[Cell]) -> tuple[Cell, str] | None:
+    cell = next((cell for cell in cells if cell.valid is False), None)
+    return (cell, finding_text(cell.findings[0], cell.stages)) if cell else None
+
+
+def _errors(cells: Sequence[Cell]) -> _Outcome | None:
+    cell = next((cell for cell in cells if cell.excluded is Exclusion.TOO_MANY_ERRORS), None)
+    if cell is None:
+        return None
+    kinds = ", ".join(f"{count} {kind}" for kind, count in cell.outcomes.items() if kind is not Outcome.SUCCESS)
+    text = f"{cell.failed_requests} of {cell.requests} requests failed ({kinds}), more than {ERROR_PERCENT:g} %"
+    failure = _failure(Blame.TARGET, "TooManyErrors", cell, text)
+    return _Outcome(failure.reason, failure.message, failure, FAILED_EXIT)
+
+
+def _samples(cells: Sequence[Cell]) -> _Outcome | None:
+    cell = next((cell for cell in cells if cell.excluded is Exclusion.TOO_FEW_SAMPLES), None)
+    if cell is None:
+        return None
+    text = f"{cell.requests} of {cell.planned_items} items were sent and {cell.scored} scored"
+    failure = _failure(Blame.MEASUREMENT, "TooFewSamples", cell, text)
+    return _Outcome(failure.reason, failure.message, failure, INVALID_EXIT)
+
+
+def _failure(blame: Blame, reason: str, cell: Cell, text: str) -> Failure:
+    message = shorten(f"{cell.model} on {cell.task}: {text}")
+    return Failure(blame=blame, reason=reason, message=message, model=cell.model[:NAME_LENGTH])
+
+
+def _names(models: Sequence[ModelRecord]) -> str:
+    names = [model.name for model in models]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

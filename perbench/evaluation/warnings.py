@@ -1,0 +1,147 @@
+"""What a reader of the figures must know, as one list for the status and the report. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from perbench.evaluation.scores import Kinship
+from perbench.evaluation.values import Cell, Exclusion, NotedFinding, TaskEvaluation, Warned
+from perbench.failures import shorten
+from perbench.per import Axis, LeftOut, Reason
+from perbench.per.words import axis_names, why_left_out
+from perbench.results import TaskKind
+
+FLIP_PERCENT = 5.0
+"""Answers that differ between repeats beyond this share of items: Nondeterministic (measurement.md §3)."""
+VERBOSE_RATIO = 1.25
+"""Mean output tokens that differ more than this between models are said in the table (measurement.md §2)."""
+MESSAGE_LENGTH = 384
+"""Characters of a warning in the status."""
+
+
+def gather(tasks: Sequence[TaskEvaluation], kinships: Mapping[str, Kinship]) -> tuple[Warned, ...]:
+    """All warnings: of single cells those that invalidate first, then of tasks, then of the whole run."""
+    cells = [row.cell for task in tasks for row in task.rows]
+    of_cells = [
+        (noted.finding.invalidates, Warned(noted.finding.code, finding_text(noted, cell.stages), cell.task, cell.model))
+        for cell in cells
+        for noted in cell.findings
+    ]
+    invalid = [warned for invalidates, warned in of_cells if invalidates]
+    noted = [warned for invalidates, warned in of_cells if not invalidates]
+    return (*invalid, *_unlike(kinships), *_of_tasks(tasks), *_of_answers(cells), *noted)
+
+
+def finding_text(noted: NotedFinding, stages: int) -> str:
+    """A finding in words: how often, what was measured against which limit, what to do."""
+    finding = noted.finding
+    parts = [f"in {noted.stages} of {stages} stages: {finding.rule}"]
+    if finding.measured is not None:
+        parts.append(f" {finding.measured:.3g} {finding.unit}".rstrip())
+    if finding.threshold is not None:
+        parts.append(f" (limit {finding.threshold:.3g} {finding.unit}".rstrip() + ")")
+    return shorten("".join(parts) + (f"; {finding.advice}" if finding.advice else ""), MESSAGE_LENGTH)
+
+
+def length_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """One sentence where models answer at clearly different lengths: tokens/s then rewards the one that rambles."""
+    lengths = {
+        cell.model: cell.mean_output_tokens
+        for cell in cells
+        if cell.mean_output_tokens and cell.kind is TaskKind.GENERATION
+    }
+    if not lengths:
+        return ()
+    longest, shortest = max(lengths, key=lengths.__getitem__), min(lengths, key=lengths.__getitem__)
+    ratio = lengths[longest] / lengths[shortest]
+    if ratio <= VERBOSE_RATIO:
+        return ()
+    most, least = (f"{model} gives {lengths[model]:.1f} tokens" for model in (longest, shortest))
+    return (f"Answers differ in length: {most}, {least} ({ratio:.2f}x). Tokens/s rewards the longer; compare items/s.",)
+
+
+def _unlike(kinships: Mapping[str, Kinship]) -> list[Warned]:
+    units, prompts = (sorted({kinship[index] for kinship in kinships.values()}) for index in (0, 1))
+    found = []
+    if len(units) > 1:
+        found.append(
+            Warned("UnlikeUnits", f"throughput is per {' and per '.join(units)}: such models are ranked apart")
+        )
+    if len(prompts) > 1:
+        found.append(
+            Warned(
+                "UnlikePrompts",
+                f"prompts were sent as {' and as '.join(prompts)}: such models are ranked apart; set load.api for all",
+            )
+        )
+    return found
+
+
+def _of_tasks(tasks: Sequence[TaskEvaluation]) -> list[Warned]:
+    found = []
+    for task in tasks:
+        name = task.record.name
+        compared = sum(row.cell.excluded is None and not row.apart for row in task.rows)
+        if task.few:
+            found.append(
+                Warned(
+                    Reason.TOO_FEW_MODELS.value,
+                    f"{compared} of {len(task.rows)} models are compared; the Published scale needs four, so its PER"
+                    " is absent: read the Reference scale",
+                    name,
+                )
+            )
+        found += [
+            Warned(entry.reason.value, why_left_out(entry), name) for entry in task.left_out if _tells(task, entry)
+        ]
+        found += _of_reference(task)
+    return found
+
+
+def _tells(task: TaskEvaluation, entry: LeftOut) -> bool:
+    """Without a Published PER nobody asks for its axes, and that a synthetic load has no accuracy is no surprise."""
+    synthetic = task.record.kind is TaskKind.SYNTHETIC and entry.axis is Axis.ACCURACY
+    return not synthetic and (not task.few or entry.reason is Reason.NOT_MEASURED)
+
+
+def _of_reference(task: TaskEvaluation) -> list[Warned]:
+    scores = [row.scores.reference for row in task.rows if row.scores.reference is not None and not row.apart]
+    for reason, text in (
+        (Reason.REFERENCE_FAILED, "has no figures that can be compared on this task"),
+        (Reason.REFERENCE_ZERO, "has a figure of 0 on this task: {axes}"),
+    ):
+        hit = next((score for score in scores if score.reason is reason), None)
+        if hit is not None:
+            return [
+                Warned(
+                    reason.value,
+                    f"the reference model {task.reference_model} {text.format(axes=axis_names(hit.axes))}, so nobody"
+                    " has a Reference PER: set per.reference to another model",
+                    task.record.name,
+                )
+            ]
+    return []
+
+
+def _of_answers(cells: Sequence[Cell]) -> list[Warned]:
+    found = []
+    for cell in cells:
+        if cell.flip_percent is not None and cell.flip_percent > FLIP_PERCENT:
+            found.append(
+                Warned(
+                    "Nondeterministic",
+                    f"{cell.flip_percent:.1f} % of the answers differ between repeats (limit {FLIP_PERCENT:.0f} %);"
+                    " accuracy varies with them",
+                    cell.task,
+                    cell.model,
+                )
+            )
+        if cell.excluded is Exclusion.OUTPUT_LENGTH_MISSED:
+            found.append(
+                Warned(
+                    Exclusion.OUTPUT_LENGTH_MISSED.value,
+                    f"outputs were {cell.mean_output_tokens:.1f} tokens long on average, not as many as asked:"
+                    " not ranked with the others",
+                    cell.task,
+                    cell.model,
+                )
+            )
+    return found

@@ -1,0 +1,310 @@
+"""Builders of results: small, literal, without chance. What a run of the quickstart's shape would write."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from perbench.api.defaults import Resolved
+from perbench.api.load import PromptApi, WarmupSpec
+from perbench.failures import Blame, Failure
+from perbench.results import (
+    ClientRecord,
+    Finding,
+    LaunchRecord,
+    MemoryRecord,
+    ModelRecord,
+    Outcome,
+    RequestColumns,
+    Results,
+    StageRecord,
+    TaskKind,
+    TaskRecord,
+    TokensPerChunk,
+)
+from perbench.statistics import histogram
+
+START = datetime(2026, 4, 2, 9, 30, tzinfo=UTC)
+MEBIBYTE = 1024 * 1024
+
+SATURATED = Finding(
+    code="LoadGeneratorSaturated",
+    invalidates=True,
+    measured=1.8,
+    threshold=0.5,
+    unit="ms",
+    rule="median error added by the client",
+    advice="give the client a core of its own: fewer server threads",
+)
+NOT_STEADY = Finding(
+    code="NotSteady",
+    invalidates=False,
+    measured=14.0,
+    threshold=10.0,
+    unit="%",
+    rule="difference of the mean request duration between the halves of the window",
+    advice="measure more items or warm up longer",
+)
+
+TOPICS = TaskRecord(name="topics", kind=TaskKind.CLASSIFICATION, items=24, sha256="a" * 64, max_tokens=4)
+ANSWERS = TaskRecord(name="answers", kind=TaskKind.GENERATION, items=24, sha256="b" * 64, max_tokens=16)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a model behaves on a task: mean seconds and output tokens per request, right answers, memory."""
+
+    seconds: float
+    tokens: int
+    right: int
+    memory_mebibytes: float | None = 400.0
+    failed: int = 0
+    drift: Sequence[float] = (1.0, 1.02, 0.97)
+    """Factor on the times of each round."""
+    findings: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
+    """By round."""
+
+
+def stage(task: TaskRecord, shape: Shape, number: int = 0, repeat: int = 0, concurrency: int = 4) -> StageRecord:
+    """One stage: request i takes 0.9, 1.0 or 1.1 times the mean; `right` items score 1, the last `failed` fail."""
+    n = task.items
+    ok = [index < n - shape.failed for index in range(n)]
+    factor = shape.drift[number % len(shape.drift)]
+    seconds = [shape.seconds * factor * (0.9 + 0.1 * (index % 3)) for index in range(n)]
+    window = sum(seconds) / concurrency
+    return StageRecord(
+        task=task.name,
+        round=number,
+        repeat=repeat,
+        started_at=START + timedelta(minutes=number),
+        concurrency=concurrency,
+        warmup_requests=8,
+        filler_requests=3,
+        window_seconds=window,
+        output_tokens_in_window=sum(ok) * shape.tokens,
+        requests_in_window=sum(ok),
+        requests=_columns(task, shape, ok, seconds, number),
+        itl=histogram.histogram([shape.seconds * 1000 * factor / shape.tokens], [sum(ok) * (shape.tokens - 1)]),
+        chunk_gap=histogram.histogram([shape.seconds * 1000 * factor / shape.tokens], [sum(ok) * (shape.tokens - 1)]),
+        tokens_per_chunk=TokensPerChunk.ESTIMATED,
+        tokens_per_chunk_ratio=1.0,
+        memory=_memory(shape, number),
+        client=CLIENT,
+        findings=shape.findings.get(number, ()),
+    )
+
+
+CLIENT = ClientRecord(
+    error_p50_ms=0.08,
+    error_p99_ms=0.4,
+    error_tail_percentile=58.0,
+    read_delay_p50_ms=0.03,
+    run_queue_wait_ms=0.01,
+    concurrency_delivered=3.99,
+    cpu_ms_per_request=1.2,
+    peak_rss_bytes=60 * MEBIBYTE,
+)
+
+
+def _columns(
+    task: TaskRecord, shape: Shape, ok: Sequence[bool], seconds: Sequence[float], number: int
+) -> RequestColumns:
+    n = task.items
+    stops = "length" if shape.tokens >= task.max_tokens else "stop"
+    return RequestColumns(
+        item=tuple(range(n)),
+        outcome=tuple(Outcome.SUCCESS if good else Outcome.SERVER_ERROR for good in ok),
+        sent_seconds=tuple(index * 0.1 for index in range(n)),
+        ttft_ms=tuple(time * 250 + 1 if good else None for time, good in zip(seconds, ok, strict=True)),
+        ttft_sent_ms=tuple(time * 250 if good else None for time, good in zip(seconds, ok, strict=True)),
+        connect_ms=(0.0,) * n,
+        e2e_ms=tuple(time * 1000 if good else None for time, good in zip(seconds, ok, strict=True)),
+        tpot_ms=tuple(time * 750 / shape.tokens if good else None for time, good in zip(seconds, ok, strict=True)),
+        input_tokens=tuple(40 if good else None for good in ok),
+        output_tokens=tuple(shape.tokens if good else None for good in ok),
+        cached_tokens=tuple(0 if good else None for good in ok),
+        finish=tuple(stops if good else None for good in ok),
+        score=tuple(None if task.kind == TaskKind.SYNTHETIC else float(index < shape.right) for index in range(n)),
+        # One of 24 answers changes in the last round: 4.2 %, under the limit of Nondeterministic.
+        answer=tuple(f"answer {index}{' again' if index == 5 and number == 2 else ''}" for index in range(n)),
+    )
+
+
+def _memory(shape: Shape, number: int) -> MemoryRecord:
+    if shape.memory_mebibytes is None:
+        return MemoryRecord(
+            footprint_bytes=None,
+            resident_peak_bytes=None,
+            samples=0,
+            source="none",
+            reason="the server runs elsewhere, and its memory cannot be read",
+        )
+    peak = int((shape.memory_mebibytes + number) * MEBIBYTE)
+    return MemoryRecord(
+        footprint_bytes=peak, resident_peak_bytes=peak + 30 * MEBIBYTE, samples=40, source="smaps_rollup"
+    )
+
+
+def model(
+    name: str,
+    shapes: Mapping[str, Shape],
+    tasks: Sequence[TaskRecord] = (TOPICS, ANSWERS),
+    rounds: int = 3,
+    repeats: int = 1,
+    **changes: object,
+) -> ModelRecord:
+    """A model with all stages of all rounds."""
+    launches = tuple(
+        LaunchRecord(
+            round=number,
+            order=0,
+            ready_seconds=2.5 + number / 10,
+            stages=tuple(stage(task, shapes[task.name], number, repeat) for task in tasks for repeat in range(repeats)),
+        )
+        for number in range(rounds)
+    )
+    record = ModelRecord(
+        name=name,
+        source={"kind": "Packaged", "file": "smollm2-135m-q4.gguf", "sha256": "c" * 64, "bytes": 105_454_432},
+        runtime="LlamaCpp",
+        substituted_for=None,
+        runtime_version="b11669",
+        server_arguments={"slots": 4, "threads": 1, "cacheTypeK": "f16"},
+        throughput_unit="server",
+        units=1,
+        launches=launches,
+    )
+    return record.model_copy(update=changes)
+
+
+def failed_model(name: str, failure: Failure, before: ModelRecord | None = None) -> ModelRecord:
+    """A model that failed: in its first launch before it was ready, or after the launches of `before`."""
+    base = before or model(name, {}, (), rounds=0)
+    launches = (
+        *base.launches,
+        LaunchRecord(round=len(base.launches), order=0, failure=failure),
+    )
+    return base.model_copy(update={"name": name, "launches": launches})
+
+
+def results(
+    models: Sequence[ModelRecord],
+    tasks: Sequence[TaskRecord] = (TOPICS, ANSWERS),
+    rounds: int = 3,
+    repeats: int = 1,
+    per: Mapping[str, str] | None = None,
+    **changes: object,
+) -> Results:
+    """A finished run of these models."""
+    spec = {
+        "models": [{"name": record.name, "model": "packaged:smollm2-135m"} for record in models],
+        "serving": {"runtime": "LlamaCpp"},
+        "tasks": [{"name": task.name, "preset": "PackagedTopics", "limit": task.items} for task in tasks],
+        "load": {"api": "Completion", "concurrency": 4, "repeats": repeats, "warmup": {"requests": 8, "seconds": 0}},
+        "execution": {"rounds": rounds},
+        **({"per": dict(per)} if per else {}),
+    }
+    base = Results(
+        name="quickstart",
+        run_id="0123456789",
+        spec=spec,
+        resolved=Resolved(
+            api=PromptApi.COMPLETION,
+            concurrency=4,
+            warmup=WarmupSpec(requests=8, seconds=0),
+            repeats=repeats,
+            max_seconds=1800,
+            rounds=rounds,
+            reference=str((per or {}).get("reference", models[0].name)),
+        ),
+        start_time=START,
+        completion_time=START + timedelta(minutes=5, seconds=12),
+        provenance=PROVENANCE,
+        tasks=tuple(tasks),
+        models=tuple(models),
+    )
+    return base.model_copy(update=changes)
+
+
+PROVENANCE = {
+    "perbench": "0.1.0",
+    "python": "3.12.8",
+    "platform": "Linux-6.8-x86_64",
+    "cpu": "Example CPU, 2 cores",
+    "cores": 2,
+    "memoryBytes": 8 * 1024**3,
+}
+
+STEADY, FALLING, RISING = (1.0, 1.02, 0.97), (1.04, 1.0, 0.96), (0.98, 1.0, 1.03)
+ONE_SLOT = {"topics": Shape(1.0, 3, 18, 380.0), "answers": Shape(2.0, 12, 15, 384.0)}
+FOUR_SLOTS = {
+    "topics": Shape(0.8, 3, 18, 410.0, drift=FALLING),
+    "answers": Shape(1.5, 12, 15, 416.0, drift=RISING),
+}
+SMALL_CACHE = {
+    "topics": Shape(0.9, 3, 17, 350.0, drift=RISING),
+    "answers": Shape(1.8, 12, 14, 352.0, drift=FALLING),
+}
+TWO_THREADS = {
+    "topics": Shape(0.7, 3, 18, 430.0, drift=RISING),
+    "answers": Shape(1.4, 12, 15, 440.0, drift=FALLING),
+}
+
+NAMES = ("one-slot", "four-slots", "small-cache", "two-threads")
+
+
+def four_models() -> tuple[ModelRecord, ...]:
+    """The models of the succeeded run."""
+    shapes = (ONE_SLOT, FOUR_SLOTS, SMALL_CACHE, TWO_THREADS)
+    return tuple(model(name, shape) for name, shape in zip(NAMES, shapes, strict=True))
+
+
+def succeeded() -> Results:
+    """Four models, two tasks, three rounds, nothing wrong."""
+    return results(four_models())
+
+
+OUT_OF_MEMORY = Failure(
+    blame=Blame.TARGET,
+    reason="ServerExited",
+    message="the server exited with code 1 while loading: failed to allocate 512 MiB for the KV cache",
+    exit_code=1,
+    model="two-threads",
+)
+
+
+def with_failed_model() -> Results:
+    """The last of four models never became ready."""
+    return results((*four_models()[:3], failed_model("two-threads", OUT_OF_MEMORY)))
+
+
+def with_invalid_stage() -> Results:
+    """The load generator was starved in one of three rounds of one model on one task."""
+    starved = {**FOUR_SLOTS, "answers": replace(FOUR_SLOTS["answers"], findings={1: (SATURATED,)})}
+    models = list(four_models())
+    models[1] = model("four-slots", starved)
+    return results(models)
+
+
+def one_model() -> Results:
+    """A single model: nothing to compare it with."""
+    return results((model("one-slot", ONE_SLOT),))
+
+
+HOSTILE = '<script>alert("x")</script>{{ 7*7 }}\x1b[31m\u202e&'
+
+
+def hostile() -> Results:
+    """Names, answers, messages and provenance that try to be more than text."""
+    first, *others = four_models()[:3]
+    good = [first, *(record.model_copy(update={"name": f"{record.name} {HOSTILE}"}) for record in others)]
+    failure = Failure(blame=Blame.TARGET, reason="ServerExited", message=HOSTILE, exit_code=1)
+    base = results((*good, failed_model(HOSTILE, failure)))
+    finding = NOT_STEADY.model_copy(update={"rule": HOSTILE, "advice": HOSTILE, "unit": "<b>"})
+    launch = good[0].launches[0]
+    noted = launch.model_copy(
+        update={"stages": tuple(s.model_copy(update={"findings": (finding,)}) for s in launch.stages)}
+    )
+    models = (good[0].model_copy(update={"launches": (noted, *good[0].launches[1:])}), *base.models[1:])
+    return base.model_copy(
+        update={"name": HOSTILE, "models": models, "provenance": {HOSTILE: HOSTILE, "list": [HOSTILE, {"a": HOSTILE}]}}
+    )
