@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
-from rich.text import Text
 
 from perbench.per import words
 from perbench.per.measured import Score
@@ -79,11 +78,11 @@ def _absent(scores: Sequence[Score]) -> Iterator[tuple[Score, list[str]]]:
         yield group[0], [score.model for score in group]
 
 
-def _heading(task: TaskScores) -> Text:
+def _heading(task: TaskScores) -> str:
     kind = task.rows[0].kind
     words_of_kind = f" ({kind})" if kind else ""
     models = "1 model" if len(task.rows) == 1 else f"{len(task.rows)} models"
-    return Text(f"{task.task}{words_of_kind}: {models}, reference {task.reference.reference}")
+    return f"{task.task}{words_of_kind}: {models}, reference {task.reference.reference}"
 
 
 def _stability_line(task: TaskScores) -> str:
@@ -113,7 +112,7 @@ def _grid(table: Table, task: TaskScores) -> Grid:
         ]
         if table.has_published:
             cells.insert(4, words.ABSENT if row.published is None else f"{row.published:g}")
-        grid.add_row(*map(Text, cells))
+        grid.add_row(*cells)
     return grid
 
 

@@ -149,6 +149,15 @@ def test_a_failed_reference_is_said(perbench: Perbench, table: Callable[..., Pat
     assert "No best model: none is ranked on every task." in out
 
 
+def test_no_word_on_the_stability_of_a_per_that_is_not_given(perbench: Perbench, table: Callable[..., Path]) -> None:
+    # Without c, the memory of a and b is unresolved and their order turns round.
+    rows = ["t,,a,0.5,100,10,100", "t,,b,0.5,103,10,101", "t,,c,0.5,10,10,104"]
+    assert "removals" not in perbench("score", table(*rows))[1]
+    more = "t,,d,0.5,10,10,104"
+    assert "removals" not in perbench("score", table(*rows, more))[1]  # d keeps the ends where they are
+    assert "1 pair changes places" in perbench("score", table(*rows, more.replace("104", "100.5")))[1]
+
+
 def test_agreement_is_said(perbench: Perbench, table: Callable[..., Path]) -> None:
     out = perbench("score", table(f"{FOUR[0]},0", *(f"{line}," for line in (*FOUR[1:], LAST)), header=HEADER + ",per"))[
         1

@@ -34,6 +34,11 @@ def test_a_failed_model_takes_no_axis_from_the_others() -> None:
     assert comparison.out == (Score("failed", None, Reason.MISSING_FIGURE, tuple(Axis)),)
 
 
+def test_a_failed_model_is_not_blamed_for_an_axis_nobody_has() -> None:
+    failed = row("failed", None, None, None, None)
+    assert compare((row("a", accuracy=None), failed)).out[0].axes == (Axis.THROUGHPUT, Axis.MEMORY, Axis.LATENCY)
+
+
 def test_memory_that_only_a_failed_model_has_is_not_measured() -> None:
     rows = (row("failed", throughput=None), row("a", memory=None), row("b", memory=None))
     assert compare(rows).left_out == (LeftOut(Axis.MEMORY, Reason.NOT_MEASURED),)

@@ -77,6 +77,9 @@ def test_figures_beyond_a_bound_count_as_at_it() -> None:
 def test_bounded_axes_are_never_unresolved() -> None:
     equal = tuple(replace(LARGE, model=name) for name in "abcd")
     assert published(equal, BOUNDS).left_out == ()
+    narrow = published(FOUR, {Axis.MEMORY: (1990, 2010)})
+    assert narrow.left_out == ()
+    assert narrow.of("middle").value == pytest.approx((0.4 * (160 / 360) * 0.5 * (52 / 55)) ** 0.25)
 
 
 @pytest.mark.parametrize("bounds", [(1, 1), (2, 1), (math.nan, 1)])

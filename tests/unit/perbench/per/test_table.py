@@ -105,6 +105,10 @@ def test_a_model_in_two_tasks_is_no_duplicate() -> None:
     assert len(parse(f"{HEADER}{GOOD}\n{GOOD.replace('t', 'u', 1)}\n")) == 2
 
 
+def test_a_row_over_two_lines_is_named_by_its_first() -> None:
+    assert refusal(f'{HEADER}{GOOD}\nt,generation,"n\nn",0.5,10,1,1000,0.4\n').startswith("t.csv:3: model ")
+
+
 def test_one_task_has_one_kind() -> None:
     other = GOOD.replace(",m,", ",n,").replace("generation", "classification")
     assert "task t is classification here and generation in line 2" in refusal(f"{HEADER}{GOOD}\n{other}\n")

@@ -59,12 +59,10 @@ def test_a_mismatch_needs_both_values() -> None:
     assert few.mismatches() == (None, None, None)
 
 
-def test_a_difference_of_exactly_the_tolerance_agrees() -> None:
-    scored = score_table(table(*FOUR))
-    value = scored[0].published.of("c").value
-    for difference, mismatch in ((0.015, False), (0.0151, True)):
-        row = FOUR[2].removesuffix("0.5") + repr(value + difference)
-        assert score_table(table(FOUR[0], FOUR[1], row, FOUR[3]))[0].mismatches()[2] is mismatch
+@pytest.mark.parametrize(("per", "mismatch"), [("0.985", False), ("0.9849", True), ("1.015", False), ("1.0151", True)])
+def test_a_difference_of_exactly_the_tolerance_agrees(per: str, mismatch: bool) -> None:
+    ace = f"t,ace,1,1000,1,100,{per}"  # its PER is 1, and 1 - 0.985 is a little more than 0.015 in floats
+    assert score_table(table(*FOUR, ace))[0].mismatches()[-1] is mismatch
 
 
 def test_a_reference_of_another_task_only_has_failed_there() -> None:
