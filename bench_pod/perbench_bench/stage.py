@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from perbench.plan import LoadPlan, Warmup
 from perbench.progress import Progress, StagePhase
 from perbench.results import MemoryRecord, Outcome, RequestColumns, StageRecord, TokensPerChunk
 from perbench_bench.engine.closed_loop import ClosedLoop
-from perbench_bench.engine.connection import Exchange
 from perbench_bench.engine.feed import Feed, Limits
 from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, TimeHistogram, milliseconds
+from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, judge_stage, tpot_ms
 from perbench_bench.memory import MemoryReader
 from perbench_bench.prompts import StageRequests
@@ -27,8 +26,6 @@ from perbench_bench.tasks import ResolvedTask, score
 PROGRESS_SECONDS = 0.5
 FIRST_WARMUP_SECONDS = 10.0
 """Warm-up after a start of the server (measurement.md §1); later stages on it need only requests."""
-LEAST_FAILURES = 20
-"""Failures in a row, with no success between them, after which a server is taken for gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +44,6 @@ class StageResult:
 
     record: StageRecord
     aborted: Failure | None
-
-
-class Recorder:
-    """Reads finished exchanges into observations, and stops a load whose server is gone."""
-
-    def __init__(self, session: Session, feed: Feed, capacity: int, concurrency: int) -> None:
-        self.seen = Observations(capacity)
-        self.aborted: Failure | None = None
-        self.requests = 0
-        self._session = session
-        self._feed = feed
-        self._in_a_row: Counter[Outcome] = Counter()
-        self._patience = max(LEAST_FAILURES, 2 * concurrency)
-
-    def take(self, exchange: Exchange) -> bool:
-        """One finished exchange of any role."""
-        reply = self._session.read(exchange)
-        self.requests += 1
-        self.seen.add(exchange, reply, self._feed, counts_end_token=self._session.target.counts_end_token)
-        if reply.outcome is Outcome.SUCCESS:
-            self._in_a_row.clear()
-            return True
-        self._in_a_row[reply.outcome] += 1
-        if self._in_a_row.total() >= self._patience and self.aborted is None:
-            common = self._in_a_row.most_common(1)[0][0]
-            self.aborted = failure_of(common, reply.error or "", self._session.target.url)
-            self._feed.abort(self._session.clock())
-        return False
 
 
 def limits_of(
@@ -108,7 +77,9 @@ async def run_stage(
     began = session.clock()
     limits = limits_of(plan.load, len(plan.requests.measured), plan.place, began, plan.window_seconds)
     feed = Feed(limits, began)
-    recorder = Recorder(session, feed, limits.measured, plan.load.concurrency)
+    recorder = Recorder(
+        session.read, session.clock, feed, limits.measured, plan.load.concurrency, session.target.counts_end_token
+    )
     loop = ClosedLoop(session.wire(plan.requests.of), feed, recorder, plan.load.concurrency, session.clock)
     ticker = asyncio.create_task(_tell(plan, feed, report))
     cpu = time.process_time()
@@ -121,13 +92,14 @@ async def run_stage(
         ticker.cancel()
         wait = session.run_queue.stop()
         held = memory.stop() if memory else None
+    aborted = failure_of(*recorder.aborted, session.target.url) if recorder.aborted else None
     if not feed.measured_sent:
-        raise RunError(recorder.aborted or _nothing_measured(plan.load))
+        raise RunError(aborted or _nothing_measured(plan.load))
     use = ClientUse(wait, time.process_time() - cpu, peak_rss_bytes(), recorder.requests)
-    again = await _ask_again(session, plan, recorder) if recorder.aborted is None else {}
+    again = await _ask_again(session, plan, recorder) if aborted is None else {}
     record = _record(plan, feed, recorder.seen, use, held, again, started_at)
     report(_progress(plan, StagePhase.RECORDED, feed))
-    return StageResult(record, recorder.aborted)
+    return StageResult(record, aborted)
 
 
 async def _ask_again(session: Session, plan: StagePlan, recorder: Recorder) -> dict[int, str]:

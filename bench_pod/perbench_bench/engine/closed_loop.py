@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
-from perbench_bench.engine.connection import Clock, Connection, Exchange
+from perbench_bench.engine.connection import Clock, Connection
 from perbench_bench.engine.delay import LoopMonitor
+from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed, Ticket
 from perbench_bench.engine.http1 import Origin
 from perbench_bench.engine.reply import Ending

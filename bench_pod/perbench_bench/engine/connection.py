@@ -7,62 +7,11 @@ from typing import cast
 from typing_extensions import override
 
 from perbench_bench.engine.delay import LoopMonitor
-from perbench_bench.engine.feed import Ticket
-from perbench_bench.engine.http1 import HttpError, HttpResponse, ResponseReader
+from perbench_bench.engine.exchange import Exchange
+from perbench_bench.engine.http1 import HttpError
 from perbench_bench.engine.reply import Ending
 
 Clock = Callable[[], int]
-
-
-class Exchange:
-    """One request and what came back, as raw as it came. Stamps are in ns of the engine's clock."""
-
-    __slots__ = (
-        "connect_ns", "delays", "end", "ending", "error", "free_at", "on_ended", "on_read", "paused",
-        "reader", "reads", "retried", "sent", "ticket",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        ticket: Ticket,
-        free_at: int,
-        on_ended: "Callable[[Exchange], None]",
-        on_read: "Callable[[Exchange, bool], None]",
-    ) -> None:
-        self.ticket = ticket
-        self.free_at = free_at
-        """When the slot came free: the request's scheduled time in a closed loop."""
-        self.paused = False
-        """The slot waited on purpose (after a failure) or has just begun: no turnaround is measured."""
-        self.sent = 0
-        self.end = 0
-        self.connect_ns = 0
-        self.retried = False
-        self.reader = ResponseReader()
-        self.reads: list[int] = []
-        self.delays: list[int] = []
-        """Delay of each read in the loop, beside `reads`."""
-        self.ending = Ending.COMPLETE
-        self.error = ""
-        self.on_ended = on_ended
-        self.on_read = on_read
-        """Called when the answer was read, with whether it was a success."""
-
-    @property
-    def response(self) -> HttpResponse:
-        """The response as far as it came."""
-        return self.reader.response
-
-    def read_delayed(self, delay_ns: int) -> None:
-        """Called by the monitor at the end of the iteration that read a chunk of this."""
-        self.delays.append(delay_ns)
-
-    def finish(self, ending: Ending, now: int, error: str = "") -> None:
-        """The exchange is over."""
-        self.ending = ending
-        self.error = error
-        self.end = self.response.last_byte if ending is Ending.COMPLETE else now
-        self.on_ended(self)
 
 
 class Connection(asyncio.Protocol):

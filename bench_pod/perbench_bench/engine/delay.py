@@ -112,7 +112,7 @@ class Heartbeat:
 
 
 class RunQueue:
-    """Mean wait for a core per wake-up over a stretch: from the kernel, else from a heartbeat against its idle value."""
+    """Mean wait for a core per wake-up over a stretch: from the kernel, else from a heartbeat over its idle value."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int] = time.perf_counter_ns) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -122,7 +122,7 @@ class RunQueue:
         self._idle_ms = 0.0
 
     async def prepare(self) -> None:
-        """Learn the heartbeat's lateness while nothing is sent (a quarter of a second); free where the kernel counts."""
+        """Learn the heartbeat's lateness while nothing is sent; costs nothing where the kernel counts."""
         if self._heartbeat:
             self._heartbeat.start()
             await asyncio.sleep(0.25)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from perbench.results import Histogram, Outcome
 from perbench.statistics.histogram import BINS, bin_of, edges, from_counts
-from perbench_bench.engine.connection import Exchange
+from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed, Role
 from perbench_bench.engine.reply import Reply
 

@@ -1,0 +1,51 @@
+"""Reads finished exchanges into observations, and stops a load whose server is gone."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from perbench.results import Outcome
+from perbench_bench.engine.exchange import Exchange
+from perbench_bench.engine.feed import Feed
+from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.reply import Reply
+
+LEAST_FAILURES = 20
+"""Failures in a row, with no success between them, after which a server is taken for gone."""
+
+
+class Recorder:
+    """The sink of a closed loop: every finished exchange, of any role, goes through `take`."""
+
+    def __init__(
+        self,
+        read: Callable[[Exchange], Reply],
+        clock: Callable[[], int],
+        feed: Feed,
+        capacity: int,
+        concurrency: int,
+        counts_end_token: bool | None = None,
+    ) -> None:
+        self.seen = Observations(capacity)
+        self.requests = 0
+        self.aborted: tuple[Outcome, str] | None = None
+        """The commonest outcome and the last words of a server that was taken for gone."""
+        self._read = read
+        self._clock = clock
+        self._feed = feed
+        self._counts_end_token = counts_end_token
+        self._in_a_row: Counter[Outcome] = Counter()
+        self._patience = max(LEAST_FAILURES, 2 * concurrency)
+
+    def take(self, exchange: Exchange) -> bool:
+        """Read one; True when it was a success."""
+        reply = self._read(exchange)
+        self.requests += 1
+        self.seen.add(exchange, reply, self._feed, counts_end_token=self._counts_end_token)
+        if reply.outcome is Outcome.SUCCESS:
+            self._in_a_row.clear()
+            return True
+        self._in_a_row[reply.outcome] += 1
+        if self._in_a_row.total() >= self._patience and self.aborted is None:
+            self.aborted = self._in_a_row.most_common(1)[0][0], reply.error or ""
+            self._feed.abort(self._clock())
+        return False
