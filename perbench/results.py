@@ -213,6 +213,8 @@ class Results(Document):
     start_time: datetime
     completion_time: datetime | None = None
     interrupted: bool = False
+    stopped: Failure | None = None
+    """Why the run could not go on to its end, where no model is to blame: a full disk. It continues when told to."""
     provenance: Mapping[str, JsonValue]
     tasks: tuple[TaskRecord, ...]
     models: tuple[ModelRecord, ...]

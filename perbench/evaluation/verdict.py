@@ -43,7 +43,7 @@ def judge(results: Results, cells: Sequence[Cell], planned_launches: int) -> Ver
         _succeeded(results, finished, problem),
     )
     if not finished:
-        return Verdict(_phase(cells), conditions, failure=None, exit_code=None)
+        return Verdict(_phase(cells), conditions, failure=results.stopped, exit_code=None)
     phase = Phase.FAILED if problem else Phase.SUCCEEDED
     return Verdict(
         phase, conditions, problem.failure if problem else None, problem.exit_code if problem else SUCCEEDED_EXIT

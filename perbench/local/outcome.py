@@ -60,3 +60,12 @@ def interrupted_sentence(recorded: int, planned: int, arguments: Sequence[str]) 
     """What is said after an interruption."""
     kept = f"{recorded} of {planned} stages are recorded and kept"
     return f"interrupted: {kept}; continue with: {continue_command(arguments)}"
+
+
+def stopped_sentence(failure: Failure, recorded: int, planned: int, arguments: Sequence[str]) -> str:
+    """What is said when the run could not go on, and no model is to blame."""
+    advice = "make room" if failure.reason == "DiskFull" else "put it right"
+    return (
+        f"{failure.message} ({failure.blame}: {failure.reason}); {recorded} of {planned} stages are recorded and kept;"
+        f" {advice} and continue with: {continue_command(arguments)}"
+    )

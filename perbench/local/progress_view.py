@@ -42,6 +42,11 @@ def failure_text(failure: Failure) -> str:
     return f"failed: {failure.reason} ({failure.blame}): {lines[-1] if lines else 'no message'}"
 
 
+def printable(text: str) -> str:
+    """The text without control characters: what servers say must not steer the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 @dataclass
 class StageClock:
     """Follows the lines of one launch: when each stage's window opened, how many requests ended, at what rate."""
@@ -125,7 +130,7 @@ class PlainView:
 
     def say(self, sentence: str) -> None:
         """Write one line at once, also into a pipe."""
-        self._stream.write("".join(c if c.isprintable() else " " for c in sentence) + "\n")
+        self._stream.write(printable(sentence) + "\n")
         self._stream.flush()
 
     def starting(self, launch: Launch, *, endpoint: bool) -> None:
@@ -186,7 +191,7 @@ class LiveView:
 
     def say(self, sentence: str) -> None:
         """Print one line above the bar."""
-        self._console.print(Text(sentence))
+        self._console.print(Text(printable(sentence)), soft_wrap=True)
 
     def starting(self, launch: Launch, *, endpoint: bool) -> None:
         """Show a bar that turns while the model loads."""
@@ -210,8 +215,8 @@ class LiveView:
         rate = self._stages.rate(progress)
         completed = self._stages.before + progress.completed
         phase = progress.phase.value.lower() if rate is None else f"{rate:.1f} requests/s"
-        self._update(completed=completed, detail=f"{stage_label(progress, self._shape)}: {phase}")
-        self._stages.records(progress)
+        detail = f"{stage_label(progress, self._shape)}: {phase}"
+        self._update(completed=completed, detail=detail, now=self._stages.records(progress))
 
     def ended(self, launch: Launch, failure: Failure | None, remaining: float | None) -> None:
         """Replace the bar by a line."""
@@ -220,9 +225,9 @@ class LiveView:
         left = f"; {duration_text(remaining)} left" if remaining else ""
         self.say(f"{launch_label(launch, self._shape)}  {outcome}{left}")
 
-    def _update(self, *, detail: str, completed: int | None = None) -> None:
+    def _update(self, *, detail: str, completed: int | None = None, now: bool = False) -> None:
         if self._bar is not None:
-            self._bars.update(self._bar, completed=completed, detail=detail)
+            self._bars.update(self._bar, completed=completed, detail=detail, refresh=now)
 
     def _drop(self) -> None:
         if self._bar is not None:
