@@ -129,9 +129,7 @@ def document_of(record: StageRecord | None) -> dict[str, JsonValue]:
 def _nothing() -> dict[str, JsonValue]:
     """The document of a load that could not begin."""
     empty = _summary(summarise([]))
-    figures: dict[str, JsonValue] = {
-        key: empty for key in ("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms")
-    }  # fmt: skip
+    figures: dict[str, JsonValue] = dict.fromkeys(("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms"), empty)
     names = (
         "duration_s", "request_rate", "output_token_rate", "in_flight_mean", "client_error_ms", "cpu_ms_per_request",
         "peak_rss_mb",

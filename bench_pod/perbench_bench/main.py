@@ -79,11 +79,7 @@ async def _run_until_signal(plan: Plan, tasks: list[ResolvedTask], output: Path)
 
 async def run_plan(plan: Plan, tasks: list[ResolvedTask], output: Path) -> Failure | None:
     """Run all stages that have no file yet. Returns the failure that ended it, None when all are recorded."""
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "failure.json").unlink(missing_ok=True)
-    missing = [
-        (task, repeat) for task in tasks for repeat in range(plan.repeats) if not _file(output, task, repeat).exists()
-    ]
+    missing = _missing(plan, tasks, output)
     for task, _ in missing:
         if refused := few_items(task.items, plan.load.concurrency):
             return refused
@@ -103,6 +99,14 @@ async def run_plan(plan: Plan, tasks: list[ResolvedTask], output: Path) -> Failu
             return result.aborted
         write_atomically(_file(output, task, repeat), result.record.model_dump_json(by_alias=True))
     return None
+
+
+def _missing(plan: Plan, tasks: list[ResolvedTask], output: Path) -> list[tuple[ResolvedTask, int]]:
+    """The stages that have no file yet, in order; makes the directory and forgets an earlier failure."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "failure.json").unlink(missing_ok=True)
+    stages = [(task, repeat) for task in tasks for repeat in range(plan.repeats)]
+    return [(task, repeat) for task, repeat in stages if not _file(output, task, repeat).exists()]
 
 
 async def _requests(session: Session, task: ResolvedTask, repeat: int, fits: dict[str, LengthFit]) -> StageRequests:

@@ -85,7 +85,7 @@ def few_items(items: Sequence[object], concurrency: int) -> Failure | None:
     if len(items) >= 4 * concurrency:
         return None
     message = (
-        f"{len(items)} items at concurrency {concurrency}: at least {4 * concurrency} are needed, or the figures are those "
-        "of a loop filling and draining; raise the limit or lower the concurrency"
+        f"{len(items)} items at concurrency {concurrency}: at least {4 * concurrency} are needed, or the figures are "
+        "those of a loop filling and draining; raise the limit or lower the concurrency"
     )
     return Failure(blame=Blame.MEASUREMENT, reason="TooFewItems", message=message)

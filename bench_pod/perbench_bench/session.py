@@ -11,8 +11,9 @@ from perbench.failures import Blame, Failure, RunError, shorten
 from perbench.plan import Target
 from perbench.results import Outcome
 from perbench_bench.engine.closed_loop import ClosedLoop, Wire, resolve
-from perbench_bench.engine.connection import Clock, Exchange
+from perbench_bench.engine.connection import Clock
 from perbench_bench.engine.delay import RunQueue
+from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed, Limits, Ticket
 from perbench_bench.engine.http1 import Origin, request_bytes
 from perbench_bench.engine.protocols import PROTOCOLS, Sampling, interpret
@@ -119,8 +120,8 @@ async def preflight(session: Session, prompt: str, max_tokens: int) -> Reply:
         raise RunError(failure_of(reply.outcome, reply.error or "", session.target.url))
     if reply.output_tokens is None:
         message = (
-            f"{session.target.url} answers without token counts (usage); tokens come from the server only, so its speed "
-            "cannot be measured: turn usage in streams on, or use another protocol"
+            f"{session.target.url} answers without token counts (usage); tokens come from the server only, so its "
+            "speed cannot be measured: turn usage in streams on, or use another protocol"
         )
         raise RunError(Failure(blame=Blame.TARGET, reason="NoTokenCounts", message=message))
     return reply

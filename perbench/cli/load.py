@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from perbench.progress import Progress
-    from perbench_bench.load import LoadOutcome
 
 API_KEY = "PERBENCH_API_KEY"
 
@@ -42,6 +41,7 @@ def load(
 ) -> None:
     """Exit 0: valid. 3: the measurement is not valid. 4: the target failed. 2: bad usage."""
     from perbench.api.models import Protocol
+    from perbench.cli.load_text import load_text
     from perbench.failures import UsageError
     from perbench.plan import Target
 
@@ -51,8 +51,8 @@ def load(
         raise UsageError(f"the load engine is not installed ({error}): pip install 'perbench[bench]'") from error
     if requests < 4 * concurrency:
         raise UsageError(
-            f"--requests {requests}: at least 4 × --concurrency ({4 * concurrency}) are needed, or the figures are those of "
-            "a loop filling and draining"
+            f"--requests {requests}: at least four times --concurrency ({4 * concurrency}) are needed, or the "
+            "figures are those of a loop filling and draining"
         )
     protocols = {
         ProtocolFlag.OPENAI_CHAT: Protocol.OPENAI_CHAT,
@@ -65,7 +65,7 @@ def load(
     outcome = run_load(request, _show if sys.stderr.isatty() else _say_nothing)
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
-    sys.stdout.write(json.dumps(outcome.document, indent=2) + "\n" if as_json else _text(outcome))
+    sys.stdout.write(json.dumps(outcome.document, indent=2) + "\n" if as_json else load_text(outcome.document))
     if outcome.failure:
         sys.stderr.write(f"perbench: {outcome.failure.reason}: {outcome.failure.message}\n")
     raise typer.Exit(outcome.exit_code)
@@ -78,10 +78,3 @@ def _show(progress: "Progress") -> None:
 
 def _say_nothing(_progress: "Progress") -> None:
     """Not a terminal: the figures at the end are all there is to say."""
-
-
-def _text(outcome: "LoadOutcome") -> str:
-    """The figures for a reader."""
-    from perbench.report.load_table import load_table
-
-    return load_table(outcome.document)

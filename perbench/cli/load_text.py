@@ -1,0 +1,57 @@
+"""What `perbench load` prints for a reader: the figures of its JSON, with units, and the verdict in words. Pure."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+ROWS = (
+    ("time to first token", "ttft_ms"),
+    ("  from the send", "ttft_sent_ms"),
+    ("between tokens", "itl_ms"),
+    ("time per output token", "tpot_ms"),
+    ("whole request", "e2e_ms"),
+)
+COLUMNS = ("mean", "p50", "p90", "p95", "p99", "max")
+ABSENT = "-"
+
+
+def load_text(document: Mapping[str, Any]) -> str:
+    """At most 80 columns. A dash stands for a figure that is not given (too few requests, or a failure)."""
+    lines = [
+        (f"{document['requests']} requests, {document['errors']} failed, in {_number(document['duration_s'])} s: "
+        f"{_number(document['request_rate'])} requests/s, {_number(document['output_token_rate'])} tokens/s"),
+        "",
+        f"{'milliseconds':<22}" + "".join(f"{column:>9}" for column in COLUMNS),
+    ]
+    for label, key in ROWS:
+        figures = document[key]
+        lines.append(f"{label:<22}" + "".join(f"{_number(figures[column]):>9}" for column in COLUMNS))
+    lines += ["", _client(document), *_verdict(document)]
+    return "\n".join(lines) + "\n"
+
+
+def _client(document: Mapping[str, Any]) -> str:
+    return (
+        f"in flight {_number(document['in_flight_mean'])}; the client added {_number(document['client_error_ms'])} ms, "
+        f"used {_number(document['cpu_ms_per_request'])} ms CPU a request"
+    )
+
+
+def _verdict(document: Mapping[str, Any]) -> list[str]:
+    findings = document["findings"]
+    if not findings:
+        return ["valid" if document["valid"] else "not valid: " + ", ".join(document["invalid_reasons"])]
+    lines = []
+    for found in findings:
+        measured = "" if found["measured"] is None else f": {_number(found['measured'])} {found['unit']}"
+        limit = "" if found["threshold"] is None else f" (limit {_number(found['threshold'])})"
+        word = "not valid" if found["invalidates"] else "warning"
+        text = f"{word}: {found['code']}, {found['rule']}{measured}{limit}. {found['advice']}"
+        lines += textwrap.wrap(text, 80, subsequent_indent="  ")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

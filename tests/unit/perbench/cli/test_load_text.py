@@ -1,0 +1,37 @@
+from typing import Any
+
+from perbench.cli.load_text import load_text
+
+FIGURES = {"mean": 12.345, "p50": 12.0, "p90": None, "p95": None, "p99": None, "max": 99.0}
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "requests": 40, "errors": 1, "duration_s": 2.5, "request_rate": 16.0, "output_token_rate": 1280.4,
+        "in_flight_mean": 3.98, "client_error_ms": 0.123, "cpu_ms_per_request": 0.4, "valid": True,
+        "invalid_reasons": [], "findings": [],
+    }  # fmt: skip
+    base |= dict.fromkeys(("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms"), FIGURES)
+    return base | changes
+
+
+def test_figures_with_units_and_a_dash_for_what_is_withheld() -> None:
+    text = load_text(document())
+    assert "40 requests, 1 failed, in 2.5 s: 16 requests/s, 1280 tokens/s" in text
+    assert "time to first token        12.3       12        -        -        -       99" in text
+    assert text.endswith("valid\n")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_verdict_says_what_was_measured_and_what_to_do() -> None:
+    finding = {
+        "code": "LoadGeneratorSaturated", "invalidates": True, "measured": 0.9, "threshold": 0.5, "unit": "ms",
+        "rule": "p50 of the client's error", "advice": "give it room",
+    }  # fmt: skip
+    text = load_text(document(valid=False, findings=[finding]))
+    assert "not valid: LoadGeneratorSaturated, p50 of the client's error: 0.9 ms (limit\n  0.5). give it room" in text
+
+
+def test_nothing_measured_says_so() -> None:
+    text = load_text(document(valid=False, invalid_reasons=["NothingMeasured"], duration_s=None))
+    assert "not valid: NothingMeasured" in text
