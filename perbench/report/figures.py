@@ -1,0 +1,92 @@
+"""Figures as people read them. An absent one is a dash, never a 0."""
+
+from dataclasses import dataclass
+
+from perbench.evaluation.values import Figures, Spread
+from perbench.per import Axis
+from perbench.per.words import ABSENT
+from perbench.results import TaskKind
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class AxisView:
+    """One of the four axes, as a task of that kind shows it."""
+
+    axis: Axis
+    title: str
+    unit: str
+    """Empty for accuracy."""
+
+    @property
+    def better(self) -> str:
+        """Which direction is the better one."""
+        return "higher is better" if self.axis.higher_is_better else "lower is better"
+
+    def value(self, figures: Figures) -> float | None:
+        """The figure in `unit`."""
+        if self.axis is Axis.MEMORY:
+            return None if figures.memory_bytes is None else figures.memory_bytes / MEBIBYTE
+        return {
+            Axis.ACCURACY: figures.accuracy,
+            Axis.THROUGHPUT: figures.throughput,
+            Axis.LATENCY: figures.latency_ms,
+        }[self.axis]
+
+    def text(self, value: float | None) -> str:
+        """The figure without its unit."""
+        return share(value) if self.axis is Axis.ACCURACY else significant(value)
+
+
+def axes(kind: TaskKind, unit: str) -> tuple[AxisView, ...]:
+    """The four axes of a task; `unit`: what throughput is per (server, accelerator, endpoint)."""
+    counted = "item" if kind is TaskKind.CLASSIFICATION else "token"
+    return (
+        AxisView(Axis.ACCURACY, "Accuracy", ""),
+        AxisView(Axis.THROUGHPUT, "Throughput", f"{counted}s/s per {unit}"),
+        AxisView(Axis.LATENCY, "Latency", f"ms per {counted}"),
+        AxisView(Axis.MEMORY, "Memory", "MiB"),
+    )
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Plain notation with at least `digits` significant digits; whole numbers are not rounded away: 1234.6 is 1,235."""
+    if value is None:
+        return ABSENT
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    decimals = digits - 1
+    for power in range(digits - 2, -12, -1):
+        if abs(value) >= 10**power:
+            decimals = digits - 1 - power
+            break
+    return f"{value:.{decimals}f}"
+
+
+def share(value: float | None) -> str:
+    """Three decimals."""
+    return ABSENT if value is None else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """One decimal; exactly 0 and exactly 100 without."""
+    if value is None:
+        return ABSENT
+    return f"{value:.0f} %" if value in {0, 100} else f"{value:.1f} %"
+
+
+def spread(value: Spread | None, dash: str = "-") -> str:
+    """Lowest and highest, `1.125-1.171`; nothing where there is only one round."""
+    return f"{value.low:.3f}{dash}{value.high:.3f}" if value else ""
+
+
+def duration(seconds: float) -> str:
+    """`5 min 12 s`, `48 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,111 @@
+"""The end of `perbench run`: a table per task, the sentence, what must be known. Plain text, at most 80 columns."""
+
+import io
+import textwrap
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from perbench.evaluation.sentence import headline, remarks, why_no_score
+from perbench.evaluation.values import Evaluation, Row, TaskEvaluation
+from perbench.failures import shorten
+from perbench.per.words import ABSENT, published_cell, reference_cell
+from perbench.report.figures import axes, spread
+from perbench.report.notices import notices
+
+WIDTH = 80
+NAME_LENGTH = 24
+"""Characters of a model's name in the table; a longer one is folded."""
+TEXT_LENGTH = 400
+
+
+def table(evaluation: Evaluation) -> str:
+    """Figures and PER of each task, the sentence, warnings. Lines end in a newline and are at most 80 long."""
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    for task in evaluation.tasks:
+        console.print(Text(_heading(task, evaluation)))
+        console.print(_figures(task))
+        if any(row.scores.reference for row in task.rows):
+            console.print()
+            console.print(_scores(task))
+        for note in task.notes:
+            console.print(Text(_clean(note)))
+        console.print()
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "".join(f"{line}\n" for line in (*lines, *_words(evaluation)))
+
+
+def _heading(task: TaskEvaluation, evaluation: Evaluation) -> str:
+    settings = evaluation.results.resolved
+    rounds = f"{settings.rounds} round{'s' if settings.rounds != 1 else ''}"
+    repeats = f" of {settings.repeats} repeats" if settings.repeats != 1 else ""
+    kind = task.record.kind.value.lower()
+    return _clean(
+        f"{task.record.name} ({kind}): {task.record.items} items, {settings.concurrency} at a time, {rounds}{repeats}"
+    )
+
+
+def _figures(task: TaskEvaluation) -> Table:
+    units = sorted({row.unit for row in task.rows})
+    views = axes(task.record.kind, " or ".join(units))
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column("MODEL", overflow="fold", min_width=12, max_width=NAME_LENGTH)
+    for header in ("ACCURACY", views[1].unit.split(" ")[0].upper(), views[2].unit.upper(), "MEMORY MIB", "VALID"):
+        grid.add_column(header, justify="right", no_wrap=True)
+    for row in task.rows:
+        cells = [view.text(view.value(row.cell.figures)) for view in views]
+        valid = {True: "yes", False: "no", None: ABSENT}[row.cell.valid]
+        grid.add_row(Text(_clean(row.cell.model)), *cells, valid)
+    return grid
+
+
+def _scores(task: TaskEvaluation) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column("#", justify="right", no_wrap=True)
+    grid.add_column("MODEL", overflow="fold", min_width=12, max_width=NAME_LENGTH)
+    grid.add_column("REFERENCE", justify="right")
+    grid.add_column("ROUNDS", no_wrap=True)
+    grid.add_column("PER", overflow="fold")
+    rank = {model: place for place, model in enumerate(task.order, start=1)}
+    for row in sorted(task.rows, key=lambda row: rank.get(row.cell.model, len(rank) + 1)):
+        place = str(rank.get(row.cell.model, ""))
+        grid.add_row(place, Text(_clean(row.cell.model)), *map(Text, _score_cells(row, task.reference_model)))
+    return grid
+
+
+def _score_cells(row: Row, reference_model: str) -> tuple[str, str, str]:
+    """Reference PER, its range, Published PER. Why there is no Published one is a code: the warning says more."""
+    on_reference, on_published = row.scores.reference, row.scores.published
+    if on_reference is None or on_published is None:
+        return (ABSENT, "", f"{ABSENT} ({why_no_score(row)})")
+    published = published_cell(on_published)
+    return (
+        reference_cell(on_reference),
+        "reference" if row.cell.model == reference_model else spread(row.scores.reference_spread),
+        f"{published} ({on_published.reason})" if on_published.reason else published,
+    )
+
+
+def _words(evaluation: Evaluation) -> list[str]:
+    lines = _wrap(headline(evaluation))
+    for remark in remarks(evaluation):
+        lines += _wrap(remark)
+    failure = evaluation.verdict.failure
+    if failure is not None:
+        lines += _wrap(f"Not succeeded ({failure.blame.value}: {failure.reason}): {failure.message}")
+    for notice in notices(evaluation):
+        if failure is None or notice.code != failure.reason or notice.message not in failure.message:
+            about = f" ({notice.about})" if notice.about else ""
+            lines += _wrap(f"{notice.code}{about}: {notice.message}", indent="  ")
+    return lines
+
+
+def _wrap(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(_clean(text), WIDTH, subsequent_indent=indent)
+
+
+def _clean(text: str) -> str:
+    """Names and messages may come from anywhere: no control characters reach the terminal."""
+    return " ".join(shorten(text, TEXT_LENGTH).split())
