@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field
 
 from perbench.base import Document
+from perbench.errors import PerbenchError
 
 MESSAGE_LIMIT = 1024
 """Characters of a failure message. Servers' own words end up in it, so it is capped."""
@@ -37,12 +38,6 @@ class Failure(Document):
     """Exit code of the process that ended, if one did."""
     model: str | None = Field(default=None, max_length=40)
     """The model it happened to, if one."""
-
-
-class PerbenchError(Exception):
-    """Base of every error a user can cause or meet. The text is one line: what, where, what to do."""
-
-    exit_code = 1
 
 
 class UsageError(PerbenchError):

@@ -25,7 +25,7 @@ def main() -> None:
     )
     for name in COMMANDS:
         importlib.import_module(f"perbench.cli.{name}").register(app)
-    from perbench.failures import PerbenchError
+    from perbench.errors import PerbenchError
 
     try:
         app()
