@@ -11,15 +11,20 @@ If defaults were filled in first, a new default in a later version would change 
 upgrade would start runs that nobody asked for. Objects without any field (`load: {}`) say nothing and are left out.
 
 *Canonical JSON*: keys sorted by code point, no spaces, no escapes beyond those JSON demands, UTF-8. Specs hold no
-fractions, so numbers need no rule. The order of keys does not matter; the order of list entries does.
+fractions, so numbers need no rule. Lists whose entries have a key (models, tasks, environment variables) are sorted by
+it, and sets (choices) by value, because to the API server such lists are equal in any order; other lists stay as they
+are. So the order in which models are written does not matter here, although the first is the default reference: that
+is a matter of `per`.
 """
 
 import hashlib
 import json
+from functools import cache
 
 from pydantic import JsonValue
 
 from perbench.api.resource import BenchmarkSpec, to_data
+from perbench.api.schema import Schema, schema_at, structural_schema
 
 LENGTH = 10
 INTERPRETATION = ("per", "capacity", "baselineRef")
@@ -41,8 +46,7 @@ def measured_part(spec: BenchmarkSpec) -> dict[str, JsonValue]:
     execution = data.pop("execution", None)
     if isinstance(execution, dict) and "rounds" in execution:
         data["execution"] = {"rounds": execution["rounds"]}
-    pruned = _without_empty(data)
-    return pruned if isinstance(pruned, dict) else {}
+    return {name: kept for name, value in data.items() if (kept := _canonical(value, _schema()[name])) != {}}
 
 
 def canonical_json(value: JsonValue) -> str:
@@ -50,11 +54,26 @@ def canonical_json(value: JsonValue) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _without_empty(value: JsonValue) -> JsonValue:
-    """`value` without objects that have no field, at any depth."""
+def _canonical(value: JsonValue, schema: Schema) -> JsonValue:
+    """`value` without objects that have no field, and with its unordered lists sorted."""
     if isinstance(value, list):
-        return [_without_empty(entry) for entry in value]
+        return _canonical_list(value, schema)
     if isinstance(value, dict):
-        kept = {name: _without_empty(entry) for name, entry in value.items()}
-        return {name: entry for name, entry in kept.items() if entry != {}}
+        parts = {name: _canonical(part, schema_at(schema, (name,)) or {}) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part != {}}
     return value
+
+
+def _canonical_list(entries: list[JsonValue], schema: Schema) -> list[JsonValue]:
+    parts = [_canonical(entry, schema["items"]) for entry in entries]
+    if schema["x-kubernetes-list-type"] == "atomic":
+        return parts
+    keys = schema.get("x-kubernetes-list-map-keys", ())
+    return sorted(parts, key=lambda part: [str(part[key]) for key in keys] if isinstance(part, dict) else str(part))
+
+
+@cache
+def _schema() -> dict[str, Schema]:
+    """The schemas of the spec's fields: they know which lists have an order."""
+    fields: dict[str, Schema] = structural_schema(BenchmarkSpec)["properties"]
+    return fields

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,13 +19,16 @@ SHOWN = 60
 """Characters of a wrong value that a message repeats."""
 
 
+@dataclass(frozen=True)
 class Mistake:
-    """One mistake: where in the object, what, and whether it is the key or the value that is wrong."""
+    """One mistake: where in the object, and what."""
 
-    def __init__(self, location: Location, message: str, *, key: bool = False) -> None:
-        self.location = location
-        self.message = message
-        self.key = key
+    location: Location
+    message: str
+    key: bool = False
+    """The field's name is wrong, not its value."""
+    rule: bool = False
+    """A rule between fields is broken; each by itself may be right."""
 
 
 def mistakes(error: ValidationError) -> Iterator[Mistake]:
@@ -33,7 +37,7 @@ def mistakes(error: ValidationError) -> Iterator[Mistake]:
         location = tuple(detail["loc"])
         context = detail.get("ctx", {})
         if detail["type"] == "rules":
-            yield from (Mistake((*location, *place), message) for place, message in context["found"])
+            yield from (Mistake((*location, *place), message, rule=True) for place, message in context["found"])
         elif detail["type"] == "extra_forbidden":
             yield Mistake(location, _unknown_field(location), key=True)
         elif detail["type"] == "too_short" and _is_long_enough(detail["input"], context):
@@ -77,7 +81,7 @@ def _expected(context: Mapping[str, Any]) -> list[str]:
     return [part.strip().strip("'") for part in str(context["expected"]).replace(" or ", ", ").split(",")]
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A wrong value as it may be repeated: short, and without control characters."""
     if isinstance(value, str):
         return f'"{shorten(value, SHOWN)}"'
@@ -93,19 +97,20 @@ def _shown(value: object) -> str:
 def _not_allowed(value: object, context: Mapping[str, Any]) -> str:
     allowed = _expected(context)
     hint = nearest(value, allowed) if isinstance(value, str) else ""
-    return f"{_shown(value)} is not allowed.{hint} Allowed: {', '.join(allowed)}"
+    return f"{shown(value)} is not allowed.{hint} Allowed: {', '.join(allowed)}"
 
 
 def _bad_pattern(value: object, context: Mapping[str, Any]) -> str:
     pattern = context["pattern"]
-    return f"{_shown(value)} is not {MEANINGS.get(pattern, f'of the form {pattern}')}"
+    given = "this" if "@" in str(value) else shown(value)  # what stands before an @ may be a password
+    return f"{given} does not fit: {MEANINGS.get(pattern, pattern)}"
 
 
 def _not_text(value: object, _: Mapping[str, Any]) -> str:
     if isinstance(value, bool):
-        return f"must be text, not {_shown(value)} (as YAML reads true, false, yes, no, on, off): put it in quotes"
+        return f"must be text, not {shown(value)} (as YAML reads true, false, yes, no, on, off): put it in quotes"
     hint = ": put it in quotes" if isinstance(value, int | float) else ""
-    return f"must be text, not {_shown(value)}{hint}"
+    return f"must be text, not {shown(value)}{hint}"
 
 
 _MESSAGES: dict[str, Callable[[object, Mapping[str, Any]], str]] = {
@@ -118,13 +123,13 @@ _MESSAGES: dict[str, Callable[[object, Mapping[str, Any]], str]] = {
     "string_too_short": lambda _, c: f"is too short: {counted(c['min_length'], 'character')} at least",
     "too_long": lambda _, c: f"has too many entries: {c['max_length']} at most",
     "too_short": lambda _, c: f"needs at least {c['min_length']} {'entry' if c['min_length'] == 1 else 'entries'}",
-    "int_type": lambda v, _: f"must be a whole number, not {_shown(v)}",
-    "int_from_float": lambda v, _: f"must be a whole number, not {_shown(v)}",
-    "bool_type": lambda v, _: f"must be true or false, not {_shown(v)}",
-    "greater_than_equal": lambda v, c: f"must be {c['ge']} or more, not {_shown(v)}",
-    "less_than_equal": lambda v, c: f"must be {c['le']} or less, not {_shown(v)}",
-    "model_type": lambda v, _: f"must be an object with fields, not {_shown(v)}",
-    "dict_type": lambda v, _: f"must be an object with fields, not {_shown(v)}",
-    "tuple_type": lambda v, _: f"must be a list, not {_shown(v)}",
+    "int_type": lambda v, _: f"must be a whole number, not {shown(v)}",
+    "int_from_float": lambda v, _: f"must be a whole number, not {shown(v)}",
+    "bool_type": lambda v, _: f"must be true or false, not {shown(v)}",
+    "greater_than_equal": lambda v, c: f"must be {c['ge']} or more, not {shown(v)}",
+    "less_than_equal": lambda v, c: f"must be {c['le']} or less, not {shown(v)}",
+    "model_type": lambda v, _: f"must be an object with fields, not {shown(v)}",
+    "dict_type": lambda v, _: f"must be an object with fields, not {shown(v)}",
+    "tuple_type": lambda v, _: f"must be a list, not {shown(v)}",
 }
 """By pydantic's error type: what to say, given the wrong value and the error's details."""

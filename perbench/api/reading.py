@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from perbench.api.messages import mistakes, nearest
+from perbench.api.messages import mistakes, nearest, shown
 from perbench.api.resource import API_VERSION, KIND, PERBenchmark
 from perbench.api.yamltext import MAX_BYTES, Place, Problem, YamlDocument, path_text, read_documents
-from perbench.failures import UsageError, shorten
+from perbench.failures import UsageError
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,16 @@ def _wrong_kind(data: JsonValue, document: YamlDocument) -> Iterable[Problem]:
             yield Problem(f"is missing: write {name}: {expected}", document.place, name)
         elif given != expected:
             hint = nearest(given, [expected]) if isinstance(given, str) else ""
-            message = f'"{shorten(str(given), 60)}" is not known here.{hint or f" Expected {expected}"}'
+            message = f"{shown(given)} is not known here.{hint or f' Expected {expected}'}"
             yield Problem(message, document.place_of((name,)), name)
 
 
 def _new_problems(error: ValidationError, document: YamlDocument) -> Iterable[Problem]:
-    """pydantic's findings, less those at a place where the YAML itself was already found wrong."""
-    known = {problem.field for problem in document.problems}
+    """pydantic's findings, less those about a place, or around one, where the YAML itself was already found wrong."""
+    known = [problem.field for problem in document.problems]
     for mistake in mistakes(error):
         field = path_text(mistake.location)
-        if field not in known:
+        if not any(wrong.startswith(field) for wrong in known):
             yield Problem(mistake.message, document.place_of(mistake.location, key=mistake.key), field)
 
 

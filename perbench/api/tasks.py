@@ -36,7 +36,7 @@ class Scoring(ApiObject):
     """`Regex` only, and needed there: a Python regular expression. Its first group (or the whole match) is compared
     with the answers."""
     choices: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(min_length=1, max_length=64), ListSet()
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(min_length=2, max_length=64), ListSet()
     ] = ()
     """`Choice` only, and needed there: the first of these that the output names is compared with the answers."""
 

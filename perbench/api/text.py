@@ -24,7 +24,7 @@ MEANINGS = {
     " a letter or digit",
     MODEL: "a Hugging Face id (org/name), a GGUF file (./model.gguf or /path/model.gguf) or packaged:smollm2-135m",
     REVISION: "a branch, tag or commit of the model's repository",
-    URL: "http:// or https://, a host, perhaps a port and a path; no user, password, query or fragment",
+    URL: "http://HOST or https://HOST, perhaps with :PORT and /PATH; without user, password, query, fragment",
     VARIABLE: "the name of an environment variable: letters, digits and '_', not beginning with a digit",
     RUN_ID: "10 hexadecimal digits",
     REASON: "one CamelCase word",

@@ -1,11 +1,12 @@
 """YAML text to data, with the place of every value.
 
-Reads what `kubectl` reads, minus what surprises: repeated keys, keys that are not text, dates and base-60 numbers (both
-stay text), values without content. Bounded in size, depth and number of values, so that a small file cannot grow into a
-large one through aliases.
+Reads what `kubectl` reads and in the same way (`y` and `off` are booleans, `010` is 8, dates are text), minus what
+surprises: repeated keys, keys that are not text, values without content. Bounded in size, depth and number of values,
+so that a small file cannot grow into a large one through aliases.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,8 +23,6 @@ MAX_DEPTH = 32
 MAX_VALUES = 100_000
 
 _TAG = "tag:yaml.org,2002:"
-_DEFERRED = {_TAG + "timestamp", _TAG + "value"}
-_BASE_60 = ":"
 
 
 @dataclass(frozen=True)
@@ -80,26 +79,23 @@ def read_documents(text: str) -> Iterator[YamlDocument]:
 
     Ends where the text stops being YAML, with a document that has no data and a problem that says so.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is not None and not _is_null(node):
-                yield _Builder(loader).build(node)
+                yield _Builder().build(node)
     except yaml.MarkedYAMLError as error:
         yield _unreadable(error)
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Place(before.count("\n") + 1, error.position - before.rfind("\n"))
-        yield YamlDocument(
-            None, place, problems=[Problem("not YAML: a control character; is this a text file?", place)]
-        )
-    finally:
-        loader.dispose()
+        problem = Problem("not YAML: a control character; is this a text file?", place)
+        yield YamlDocument(None, place, problems=[problem])
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer with a bound on depth; nothing is constructed by it but scalars."""
+    """PyYAML's composer with a bound on depth, and the plain scalars of kubectl's YAML reader."""
 
     depth = 0
 
@@ -115,11 +111,29 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
 
+_TRUE = "y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON"
+_FALSE = "n|N|no|No|NO|false|False|FALSE|off|Off|OFF"
+_PLAIN = {
+    "bool": (f"(?:{_TRUE}|{_FALSE})", "yYnNtTfFoO"),
+    "int": ("[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    "null": ("(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
+    "merge": ("<<", "<"),
+}
+"""Plain scalars that are not text: the whole form, and the characters it may begin with."""
+
+_Loader.yaml_implicit_resolvers = {}  # its own: the base class keeps those of YAML 1.1
+for _kind, (_form, _beginnings) in _PLAIN.items():
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_form})$"), list(_beginnings))
+
+
 class _Builder:
     """Nodes to data. One per document."""
 
-    def __init__(self, loader: _Loader) -> None:
-        self._loader = loader
+    def __init__(self) -> None:
         self._left = MAX_VALUES
         self._document = YamlDocument(None, Place(1, 1))
 
@@ -170,28 +184,18 @@ class _Builder:
     def _scalar(self, node: yaml.Node, at: Location) -> JsonValue:
         kind = node.tag.removeprefix(_TAG)
         text: str = node.value
-        if kind == "str" or node.tag in _DEFERRED:
+        if kind == "str":
             return text
         if kind == "null":
             return self._refuse(node, at, "has no value: give one, or leave the field out")
-        if kind in {"bool", "int", "float"}:
-            return self._plain(node, at)
+        if kind == "bool":
+            return text in _TRUE.split("|")
+        if kind in {"int", "float"}:
+            try:
+                return _whole(text) if kind == "int" else _fraction(text)
+            except ValueError:
+                return self._refuse(node, at, f"{shorten(text, 40)} is not a number that an object can hold")
         return self._refuse(node, at, f"the tag {node.tag.replace(_TAG, '!!')} is not known here")
-
-    def _plain(self, node: yaml.Node, at: Location) -> JsonValue:
-        """A number or boolean. As in kubectl, base-60 numbers (`1:30`) stay text and 3.0 is the integer 3."""
-        text: str = node.value
-        if _BASE_60 in text:
-            return text
-        try:
-            value: int | float = self._loader.construct_object(node)
-        except (ValueError, KeyError):
-            return self._refuse(node, at, f"{shorten(text, 40)} is not a number that can be read")
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                return self._refuse(node, at, f"{text} is not a number that an object can hold")
-            return int(value) if value.is_integer() else value
-        return value
 
     def _refuse(self, node: yaml.Node, at: Location, message: str) -> JsonValue:
         self._document.problems.append(Problem(message, _place(node), path_text(at)))
@@ -200,6 +204,26 @@ class _Builder:
 
 class _TooLargeError(Exception):
     """The document's values cannot be counted out."""
+
+
+def _whole(text: str) -> int:
+    """Decimal, 0x, 0b, 0o, or octal with a leading 0. Raises ValueError, also for thousands of digits."""
+    digits = text.replace("_", "").lstrip("+-").lower()
+    base = {"0b": 2, "0o": 8, "0x": 16}.get(digits[:2])
+    if base is not None:
+        digits = digits[2:]
+    elif digits.startswith("0"):
+        base = 8
+    value = int(digits, base or 10)
+    return -value if text.startswith("-") else value
+
+
+def _fraction(text: str) -> int | float:
+    """A float, or an integer where it is one: 3.0 is 3 in JSON. Raises ValueError for NaN and infinity."""
+    value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() else value
 
 
 def _unreadable(error: yaml.MarkedYAMLError) -> YamlDocument:

@@ -1,0 +1,148 @@
+"""The corpus of good and bad benchmarks, and the limits of the schema as cases: values just inside and just outside."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from perbench.api.crd import resource_schema
+from perbench.api.schema import Schema
+from tests.support.golden import ROOT
+
+GOOD = sorted((ROOT / "api/good").glob("*.yaml"))
+BAD = sorted((ROOT / "api/bad").glob("*.yaml"))
+REFUSERS = ("reader", "schema", "list", "rule", "perbench")
+
+EVERYTHING: dict[str, JsonValue] = {
+    "apiVersion": "perbench.dev/v1alpha1",
+    "kind": "PERBenchmark",
+    "metadata": {"name": "everything"},
+    "spec": {
+        "models": [
+            {
+                "name": "a",
+                "model": "gpt2",
+                "revision": "main",
+                "endpoint": {"url": "http://a", "protocol": "TGI", "model": "a", "accelerators": 1},
+                "serving": {"runtime": "TGI", "args": ["-x"], "env": [{"name": "A", "value": "1"}]},
+            }
+        ],
+        "serving": {"runtime": "TGI", "args": ["-x"], "env": [{"name": "A", "value": "1"}]},
+        "tasks": [
+            {
+                "name": "t",
+                "preset": "PackagedTopics",
+                "dataset": {
+                    "inline": [{"input": "q", "answers": ["a"], "fields": {"x": "y"}}],
+                    "file": "a.jsonl",
+                    "prompt": "{{ input }}",
+                    "scoring": {"scorer": "Regex", "pattern": "x", "choices": ["a"]},
+                },
+                "synthetic": {"inputTokens": 1, "outputTokens": 1},
+                "limit": 1,
+                "maxTokens": 1,
+            }
+        ],
+        "load": {
+            "api": "Chat",
+            "concurrency": 1,
+            "warmup": {"requests": 0, "seconds": 0},
+            "repeats": 1,
+            "maxSeconds": 1,
+        },
+        "per": {"reference": "a"},
+        "execution": {"rounds": 1},
+    },
+}
+"""Every field of the spec at once, each right by itself. It breaks rules between fields, so only fields are judged."""
+
+_PREFIXES = {"url": "http://"}
+"""What a text of any length must begin with to fit its pattern."""
+
+
+@dataclass(frozen=True)
+class LimitCase:
+    """One value for one field, on the right or wrong side of one keyword of its schema."""
+
+    path: tuple[str | int, ...]
+    keyword: str
+    accepted: bool
+    value: JsonValue
+
+    def __str__(self) -> str:
+        place = ".".join(str(step) for step in self.path)
+        return f"{place} {self.keyword} {'inside' if self.accepted else 'outside'}"
+
+    @property
+    def document(self) -> dict[str, JsonValue]:
+        """`EVERYTHING` with this value in its place."""
+        document = copy.deepcopy(EVERYTHING)
+        parent: JsonValue = document
+        for step in self.path[:-1]:
+            parent = parent[step]
+        if self.keyword == "required":
+            del parent[self.path[-1]]
+        else:
+            parent[self.path[-1]] = self.value
+        return document
+
+
+def refuser(path: Path) -> str:
+    """Who refuses a bad file, as its first line says."""
+    return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# Refused by: ")
+
+
+def limit_cases() -> list[LimitCase]:
+    """Both sides of every limit of the spec's schema."""
+    return list(_cases(resource_schema()["properties"]["spec"], EVERYTHING["spec"], ("spec",)))
+
+
+def _cases(schema: Schema, value: JsonValue, path: tuple[str | int, ...]) -> Iterator[LimitCase]:
+    for keyword, inside, outside in _edges(schema, value, str(path[-1])):
+        yield from (LimitCase(path, keyword, True, inside), LimitCase(path, keyword, False, outside))
+    wrong_type: JsonValue = [1] if schema["type"] != "array" else {"a": 1}
+    yield LimitCase(path, "type", False, wrong_type)
+    if "properties" in schema:
+        yield LimitCase((*path, "unheardOf"), "unknown", False, 1)
+        for name, part in schema["properties"].items():
+            yield LimitCase((*path, name), "required", name not in schema.get("required", []), None)
+            yield from _cases(part, value[name], (*path, name))
+    elif "additionalProperties" in schema:
+        yield from _cases(schema["additionalProperties"], value["x"], (*path, "x"))
+    elif "items" in schema:
+        yield from _cases(schema["items"], value[0], (*path, 0))
+
+
+def _edges(schema: Schema, value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue, JsonValue]]:
+    """(keyword, a value just inside, one just outside)."""
+    prefix = _PREFIXES.get(name, "")
+    if "enum" in schema:
+        yield "enum", schema["enum"][-1], schema["enum"][-1] + "x"
+    if "maxLength" in schema:
+        longest = prefix + "a" * (schema["maxLength"] - len(prefix))
+        yield "maxLength", longest, longest + "a"
+    if "minLength" in schema:
+        yield "minLength", "a", ""
+    if "pattern" in schema:
+        yield "pattern", value, " "
+    if "maximum" in schema:
+        yield "maximum", schema["maximum"], schema["maximum"] + 1
+        yield "minimum", schema["minimum"], schema["minimum"] - 1
+    if "maxItems" in schema:
+        yield "maxItems", _many(value[0], schema["maxItems"]), _many(value[0], schema["maxItems"] + 1)
+    if "minItems" in schema:
+        yield "minItems", value, []
+    if "maxProperties" in schema:
+        most = {f"k{number}": "v" for number in range(schema["maxProperties"])}
+        yield "maxProperties", most, most | {"more": "v"}
+
+
+def _many(entry: JsonValue, count: int) -> list[JsonValue]:
+    """`count` different entries like `entry`, without mistakes of their own (pydantic does not count those)."""
+    if isinstance(entry, str):
+        return [f"{entry}{number}" for number in range(count)]
+    key = "input" if "input" in entry else "name"
+    plain = {name: part for name, part in entry.items() if name in {"model", "preset", "value", "answers"}}
+    return [plain | {key: f"{entry[key]}{number}"} for number in range(count)]
