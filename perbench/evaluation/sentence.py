@@ -33,7 +33,9 @@ def headline(evaluation: Evaluation) -> str:
         return _without_best(evaluation)
     if evaluation.compared_models == 1:
         return f"Only {best.model} could be compared, so its PER of 1 stands for nothing but itself."
-    where = _where(best.tasks_won, best.tasks)
+    if not any(len(task.order) > 1 for task in evaluation.tasks):
+        return "On no task can two models be compared, so PER ranks nothing."
+    where = _where(best.tasks_won, best.tasks, of=len(evaluation.tasks))
     return (
         f"{best.model} gives the most accuracy and speed for its memory {where}:"
         f" Reference PER {number(best.reference_per)} {_against(evaluation)}."
@@ -44,7 +46,7 @@ def remarks(evaluation: Evaluation) -> tuple[str, ...]:
     """Sentences that belong to the headline: how close it was, who is not in it, what its figures are worth."""
     if evaluation.verdict.exit_code is None:
         return ()
-    return (*_runner_up(evaluation), *_excluded(evaluation), *_launches(evaluation))
+    return (*_runner_up(evaluation), *_passed_over(evaluation), *_excluded(evaluation), *_launches(evaluation))
 
 
 def why_no_score(row: Row) -> str:
@@ -70,7 +72,10 @@ def _without_best(evaluation: Evaluation) -> str:
     return "No model is named best, because none has figures that can be compared on every task."
 
 
-def _where(won: int, tasks: int) -> str:
+def _where(won: int, tasks: int, of: int) -> str:
+    """On how many tasks it won; `tasks` could be ranked `of` all."""
+    if tasks < of:
+        return f"on {_count(won)} of the {_count(tasks)} task{'s' if tasks != 1 else ''} that can be ranked"
     if tasks == 1:
         return "on the one task"
     if won == tasks:
@@ -97,6 +102,11 @@ def _runner_up(evaluation: Evaluation) -> list[str]:
     if not close:
         return [f"{follows}."]
     return [f"{follows}; on {_join(close)} the rounds of the two overlap, so their order there may be chance."]
+
+
+def _passed_over(evaluation: Evaluation) -> list[str]:
+    names = evaluation.best.passed_over if evaluation.best else ()
+    return [f"{_join(names)} won more tasks, but cannot be ranked on every one."] if names else []
 
 
 def _standing(model: ModelEvaluation) -> tuple[int, float]:

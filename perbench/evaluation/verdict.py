@@ -43,7 +43,7 @@ def judge(results: Results, cells: Sequence[Cell], planned_launches: int) -> Ver
         _succeeded(results, finished, problem),
     )
     if not finished:
-        return Verdict(_phase(cells), conditions, failure=results.stopped, exit_code=None)
+        return Verdict(_phase(results, cells), conditions, failure=results.stopped, exit_code=None)
     phase = Phase.FAILED if problem else Phase.SUCCEEDED
     return Verdict(
         phase, conditions, problem.failure if problem else None, problem.exit_code if problem else SUCCEEDED_EXIT
@@ -58,7 +58,9 @@ def is_settled(model: ModelRecord, cells: Sequence[Cell], planned_launches: int)
     return len(model.launches) >= planned_launches and all(is_complete(cell) for cell in own)
 
 
-def _phase(cells: Sequence[Cell]) -> Phase:
+def _phase(results: Results, cells: Sequence[Cell]) -> Phase:
+    if results.stopped:
+        return Phase.FAILED
     return Phase.MEASURING if any(cell.stages for cell in cells) else Phase.STARTING_MODEL
 
 
@@ -68,14 +70,15 @@ def _models_ready(results: Results, finished: bool) -> Condition:
     if never:
         failure = never[0].failure
         reason = failure.reason if failure else "ModelFailed"
-        return Condition(kind, FALSE, reason, f"{_names(never)} never became ready")
+        return Condition(kind, FALSE, reason, f"{_names(never)} did not become ready in every round")
     if finished:
         return Condition(kind, TRUE, "AllModelsReady", "every model became ready in every round")
     return Condition(kind, UNKNOWN, "NotFinished", "not all models have been started yet")
 
 
 def _not_ready(model: ModelRecord) -> bool:
-    return any(launch.failure is not None and launch.ready_seconds is None for launch in model.launches)
+    """An endpoint has no moment of readiness: one that answered a whole stage was ready."""
+    return any(launch.failure and launch.ready_seconds is None and not launch.stages for launch in model.launches)
 
 
 def _load_finished(results: Results, cells: Sequence[Cell], finished: bool) -> Condition:
@@ -83,10 +86,16 @@ def _load_finished(results: Results, cells: Sequence[Cell], finished: bool) -> C
     done, planned = sum(cell.stages for cell in cells), sum(cell.planned_stages for cell in cells)
     counted = f"{done} of {planned} stages are recorded"
     if not finished:
-        return Condition(kind, UNKNOWN, "Interrupted" if results.interrupted else "NotFinished", counted)
+        return Condition(kind, UNKNOWN, _why_unfinished(results), counted)
     if done < planned:
         return Condition(kind, FALSE, "StagesMissing", counted)
     return Condition(kind, TRUE, "AllStagesRecorded", counted)
+
+
+def _why_unfinished(results: Results) -> str:
+    if results.stopped:
+        return results.stopped.reason
+    return "Interrupted" if results.interrupted else "NotFinished"
 
 
 def _measurement_valid(cells: Sequence[Cell], finished: bool) -> Condition:
@@ -105,8 +114,8 @@ def _measurement_valid(cells: Sequence[Cell], finished: bool) -> Condition:
 def _succeeded(results: Results, finished: bool, problem: _Outcome | None) -> Condition:
     kind = ConditionType.SUCCEEDED
     if not finished:
-        reason = "Interrupted" if results.interrupted else "NotFinished"
-        return Condition(kind, UNKNOWN, reason, "the run is not at its end")
+        message = f"{results.stopped.message}; it can be continued" if results.stopped else "the run is not at its end"
+        return Condition(kind, UNKNOWN, _why_unfinished(results), shorten(message))
     if problem is not None:
         return Condition(kind, FALSE, problem.reason, problem.message)
     return Condition(kind, TRUE, "Succeeded", "all stages ran, with enough samples, few errors and a valid measurement")

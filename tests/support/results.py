@@ -93,6 +93,47 @@ def stage(task: TaskRecord, shape: Shape, number: int = 0, repeat: int = 0, conc
     )
 
 
+def requests(e2e_ms: Sequence[float | None], **columns: Sequence[object]) -> RequestColumns:
+    """Columns of requests that took `e2e_ms`; None failed. Columns that are not given hold what a plain answer has."""
+    n = len(e2e_ms)
+    plain: dict[str, Sequence[object]] = {
+        "item": range(n),
+        "outcome": [Outcome.SERVER_ERROR if time is None else Outcome.SUCCESS for time in e2e_ms],
+        "sent_seconds": [0.1 * index for index in range(n)],
+        "ttft_ms": [None if time is None else time / 4 for time in e2e_ms],
+        "ttft_sent_ms": [None if time is None else time / 4 for time in e2e_ms],
+        "connect_ms": [0.0] * n,
+        "e2e_ms": e2e_ms,
+        "tpot_ms": [None] * n,
+        "input_tokens": [None] * n,
+        "output_tokens": [None if time is None else 10 for time in e2e_ms],
+        "cached_tokens": [None] * n,
+        "finish": ["stop"] * n,
+        "score": [1.0] * n,
+        "answer": [None] * n,
+    }
+    return RequestColumns.model_validate({name: tuple(values) for name, values in (plain | columns).items()})
+
+
+def literal_stage(task: TaskRecord, columns: RequestColumns, number: int = 0, **changes: object) -> StageRecord:
+    """A stage of these requests; the window is 10 s long, and one request of 10 tokens ended in it."""
+    base = stage(task, Shape(1.0, 3, 0), number)
+    plain = {"requests": columns, "window_seconds": 10.0, "output_tokens_in_window": 10, "requests_in_window": 1}
+    return base.model_copy(update=plain | changes)
+
+
+def literal_model(*stages: StageRecord, **changes: object) -> ModelRecord:
+    """A model with these stages, one launch per round."""
+    numbers = sorted({entry.round for entry in stages})
+    launches = tuple(
+        LaunchRecord(
+            round=number, order=0, ready_seconds=1.0, stages=tuple(entry for entry in stages if entry.round == number)
+        )
+        for number in numbers
+    )
+    return model("m", {}, (), rounds=0).model_copy(update={"launches": launches, **changes})
+
+
 CLIENT = ClientRecord(
     error_p50_ms=0.08,
     error_p99_ms=0.4,
@@ -288,6 +329,14 @@ def with_invalid_stage() -> Results:
 def one_model() -> Results:
     """A single model: nothing to compare it with."""
     return results((model("one-slot", ONE_SLOT),))
+
+
+def interrupted() -> Results:
+    """Stopped in the third round: two of four models are not at their end."""
+    models = list(four_models())
+    for index in (2, 3):
+        models[index] = models[index].model_copy(update={"launches": models[index].launches[:2]})
+    return results(models, completion_time=None, interrupted=True)
 
 
 HOSTILE = '<script>alert("x")</script>{{ 7*7 }}\x1b[31m\u202e&'

@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+from perbench.evaluation import evaluate
+from perbench.evaluation.sentence import headline, remarks
+from tests.support import results as runs
+from tests.support.results import ANSWERS, FOUR_SLOTS, ONE_SLOT, SATURATED, TOPICS, TWO_THREADS, Shape, model, results
+
+FEW_STARTS = (
+    "Three starts of each model are few: "
+    "ranges are the lowest and highest of the three rounds, not confidence intervals."
+)
+
+
+def test_the_best_is_named_with_its_figure_and_what_it_is_against() -> None:
+    assert headline(evaluate(runs.succeeded())) == (
+        "two-threads gives the most accuracy and speed for its memory on both tasks: Reference PER 1.154 against"
+        " one-slot, which has 1."
+    )
+
+
+def test_what_must_be_known_with_it() -> None:
+    assert remarks(evaluate(runs.succeeded())) == (
+        "four-slots follows with 1.112; on answers the rounds of the two overlap, so their order there may be chance.",
+        FEW_STARTS,
+    )
+
+
+def test_a_lead_beyond_the_rounds_is_not_called_chance() -> None:
+    steady = {name: replace(shape, drift=(1.0,)) for name, shape in TWO_THREADS.items()}
+    plain = {name: replace(shape, drift=(1.0,)) for name, shape in ONE_SLOT.items()}
+    found = remarks(evaluate(results((model("one-slot", plain), model("two-threads", steady)))))
+    assert found[0] == "one-slot follows with 1.000."
+
+
+def test_the_reference_itself_can_be_the_best() -> None:
+    found = evaluate(results(runs.four_models(), per={"reference": "two-threads"}))
+    assert headline(found).endswith(
+        "Reference PER 1.000 by definition, as it is the reference, and all others have less."
+    )
+
+
+def test_a_failed_model_is_named() -> None:
+    found = remarks(evaluate(runs.with_failed_model()))
+    assert "Not compared, because it failed: two-threads." in found
+
+
+def test_an_invalid_cell_is_named_with_its_task() -> None:
+    found = remarks(evaluate(runs.with_invalid_stage()))
+    assert "four-slots is not compared on answers: the measurement is not valid." in found
+
+
+def test_one_model_alone_says_nothing() -> None:
+    assert headline(evaluate(runs.one_model())) == (
+        "Only one-slot could be compared, so its PER of 1 stands for nothing but itself."
+    )
+
+
+def test_wins_on_some_tasks_are_counted() -> None:
+    tasks = (TOPICS, ANSWERS, TOPICS.model_copy(update={"name": "third"}))
+    fast = {**TWO_THREADS, "third": ONE_SLOT["topics"]}
+    slow = {**ONE_SLOT, "third": TWO_THREADS["topics"]}
+    found = evaluate(results((model("slow", slow, tasks), model("fast", fast, tasks)), tasks))
+    assert "on two of three tasks" in headline(found)
+
+
+def test_nobody_can_be_compared() -> None:
+    starved = {name: replace(shape, findings={0: (SATURATED,)}) for name, shape in ONE_SLOT.items()}
+    found = evaluate(results((model("m", starved),)))
+    assert headline(found).startswith("No model can be compared: m on topics: in 1 of 3 stages: median error added")
+    assert not any("starts of each model" in remark for remark in remarks(found))
+
+
+def test_a_failed_reference() -> None:
+    failed = runs.failed_model("one-slot", runs.OUT_OF_MEMORY)
+    found = evaluate(results((failed, *runs.four_models()[1:])))
+    assert headline(found) == (
+        "No model is named best, because the reference model one-slot has no figures to compare with."
+    )
+
+
+def invalid(shape: Shape) -> Shape:
+    return replace(shape, findings={0: (SATURATED,)})
+
+
+def test_no_two_models_meet_on_any_task() -> None:
+    models = (
+        model("a", {"topics": ONE_SLOT["topics"], "answers": invalid(ONE_SLOT["answers"])}),
+        model("b", {"topics": invalid(ONE_SLOT["topics"]), "answers": ONE_SLOT["answers"]}),
+    )
+    assert headline(evaluate(results(models))) == "On no task can two models be compared, so PER ranks nothing."
+
+
+def test_a_task_without_a_ranking_is_not_passed_over_in_silence() -> None:
+    reference = model("a", {"topics": ONE_SLOT["topics"], "answers": invalid(ONE_SLOT["answers"])})
+    assert "on one of the one task that can be ranked" in headline(
+        evaluate(results((reference, model("b", TWO_THREADS))))
+    )
+
+
+def test_who_won_more_tasks_and_failed_one_is_named() -> None:
+    tasks = (TOPICS, ANSWERS, TOPICS.model_copy(update={"name": "third"}))
+    even = {**ONE_SLOT, "third": ONE_SLOT["topics"]}
+    fast = {**TWO_THREADS, "third": invalid(TWO_THREADS["topics"])}
+    found = evaluate(results((model("even", even, tasks), model("fast", fast, tasks)), tasks))
+    assert found.best is not None
+    assert found.best.model == "even"
+    assert "fast won more tasks, but cannot be ranked on every one." in remarks(found)
+
+
+def test_models_ranked_apart() -> None:
+    endpoint = model("far", FOUR_SLOTS, throughput_unit="endpoint")
+    assert "ranked apart" in headline(evaluate(results((model("near", ONE_SLOT), endpoint))))
+
+
+def test_a_run_that_is_not_at_its_end() -> None:
+    started = model("one-slot", ONE_SLOT, rounds=1)
+    found = evaluate(results((started, model("waiting", {}, (), rounds=0)), completion_time=None, interrupted=True))
+    assert headline(found).startswith("The run is not at its end: 2 of 12 stages are recorded")
+    assert remarks(found) == ()
+
+
+def test_one_launch_says_nothing_of_the_next() -> None:
+    models = [model(name, shape, rounds=1) for name, shape in (("a", ONE_SLOT), ("b", FOUR_SLOTS))]
+    assert remarks(evaluate(results(models, rounds=1)))[-1] == (
+        "Each model was started once: how much a new start changes the figures is not known."
+    )
