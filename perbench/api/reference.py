@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from perbench.api.crd import fields, resource_schema
-from perbench.api.resource import API_VERSION, KIND
+from perbench.api.resource import API_VERSION, KIND, RUN_ANNOTATION
 from perbench.api.schema import Schema
 from perbench.api.text import MEANINGS
 
@@ -20,6 +20,10 @@ _HEAD = f"""\
 The same file works for `kubectl apply` and for `perbench run`; `perbench validate FILE` checks it. Unknown fields are
 refused. `[]` marks the entries of a list; a field in **bold** must be given. The last column names the test that proves
 what the field promises.
+
+While a run is on (`status.startTime` is set, `status.completionTime` is not), nothing in `spec` can change but `per`.
+After its end an edit starts a new run, and so does a new value of the annotation `{RUN_ANNOTATION}`.
+Writing out a default is an edit too.
 """
 
 
@@ -51,7 +55,7 @@ def _objects(rows: list[tuple[str, Schema, bool]]) -> list[str]:
 def _section(
     parent: str, field: Schema, schema: Schema, children: list[tuple[str, Schema, bool]], proofs: Proofs
 ) -> str:
-    about: str = field.get("description") or schema.get("description") or ""
+    about: str = (schema if parent.endswith("[]") else field).get("description") or ""
     lines = [f"## {parent}", "", about, ""]
     lines += ["| Field | Type | Meaning | Proved by |", "|---|---|---|---|"]
     for path, part, required in children:
@@ -71,14 +75,12 @@ def _type(part: Schema) -> str:
     if "enum" in part:
         return " or ".join(f"`{value}`" for value in part["enum"])
     if kind == "array":
-        entry = part["items"]
-        of = "objects" if "properties" in entry else _plural(_type(entry))
         key = part.get("x-kubernetes-list-map-keys")
         unique = f", one per `{key[0]}`" if key else ", no repeats" if part["x-kubernetes-list-type"] == "set" else ""
-        return f"list of {of}, {_range(part, 'Items')}{unique}"
+        return f"list, {_range(part, 'Items')} entries{unique}: {_type(part['items'])}"
     if kind == "object":
         values = part.get("additionalProperties")
-        return f"map of {_type(values)}, {_range(part, 'Properties')} entries" if values else "object"
+        return f"map, {_range(part, 'Properties')} entries: {_type(values)}" if values else "object"
     if kind == "integer":
         return f"whole number, {part['minimum']} to {part['maximum']}"
     if kind == "string":
@@ -96,10 +98,6 @@ def _text_type(part: Schema) -> str:
 def _range(part: Schema, what: str) -> str:
     low, high = part.get(f"min{what}", 0), part[f"max{what}"]
     return f"{low} to {high}" if low else f"up to {high}"
-
-
-def _plural(words: str) -> str:
-    return words.replace("text", "texts", 1)
 
 
 def _cell(text: str) -> str:

@@ -23,7 +23,7 @@ class EnvVar(ApiObject):
     """One environment variable of the model server."""
 
     name: Annotated[str, Field(pattern=VARIABLE, min_length=1, max_length=128)]
-    """Its name."""
+    """Name of the variable; unique in the list."""
     value: Annotated[str, Field(max_length=4096)]
     """Its value. Text: quote numbers, `true` and `off`. It is readable by all who may read this object: no secrets."""
 

@@ -38,7 +38,7 @@ EVERYTHING: dict[str, JsonValue] = {
                     "inline": [{"input": "q", "answers": ["a"], "fields": {"x": "y"}}],
                     "file": "a.jsonl",
                     "prompt": "{{ input }}",
-                    "scoring": {"scorer": "Regex", "pattern": "x", "choices": ["a"]},
+                    "scoring": {"scorer": "Regex", "pattern": "x", "choices": ["a", "b"]},
                 },
                 "synthetic": {"inputTokens": 1, "outputTokens": 1},
                 "limit": 1,
@@ -133,7 +133,7 @@ def _edges(schema: Schema, value: JsonValue, name: str) -> Iterator[tuple[str, J
     if "maxItems" in schema:
         yield "maxItems", _many(value[0], schema["maxItems"]), _many(value[0], schema["maxItems"] + 1)
     if "minItems" in schema:
-        yield "minItems", value, []
+        yield "minItems", value, value[: schema["minItems"] - 1]
     if "maxProperties" in schema:
         most = {f"k{number}": "v" for number in range(schema["maxProperties"])}
         yield "maxProperties", most, most | {"more": "v"}

@@ -1,0 +1,128 @@
+import pytest
+
+from perbench.api import defaults
+from perbench.api.defaults import Resolved, limit_of, max_tokens_of, resolve_defaults, serving_of
+from perbench.api.load import PromptApi, WarmupSpec
+from perbench.api.reference import api_fields
+from perbench.api.resource import BenchmarkSpec
+from perbench.api.serving import Runtime
+from perbench.api.tasks import TaskSpec
+
+MODELS = [{"name": "a", "model": "gpt2"}, {"name": "b", "model": "gpt2"}]
+TASKS = [{"name": "topics", "preset": "PackagedTopics"}]
+
+
+def spec(**parts: object) -> BenchmarkSpec:
+    return BenchmarkSpec.model_validate({"models": MODELS, "tasks": TASKS} | parts)
+
+
+def task(**parts: object) -> TaskSpec:
+    return TaskSpec.model_validate({"name": "t"} | parts)
+
+
+def test_nothing_said_in_a_cluster() -> None:
+    assert resolve_defaults(spec(), local=False) == Resolved(
+        api=PromptApi.COMPLETION, concurrency=8, repeats=3, max_seconds=1800, rounds=1, reference="a"
+    )
+
+
+def test_nothing_said_in_local_mode_means_three_rounds_of_one_repeat() -> None:
+    resolved = resolve_defaults(spec(), local=True)
+    assert (resolved.rounds, resolved.repeats) == (3, 1)
+
+
+@pytest.mark.parametrize(("rounds", "repeats"), [(1, 3), (2, 3), (3, 1), (10, 1)])
+def test_repeats_depend_on_rounds(rounds: int, repeats: int) -> None:
+    for local in (True, False):
+        resolved = resolve_defaults(spec(execution={"rounds": rounds}), local=local)
+        assert (resolved.rounds, resolved.repeats) == (rounds, repeats)
+
+
+def test_what_is_said_holds() -> None:
+    load = {
+        "api": "Chat",
+        "concurrency": 2,
+        "warmup": {"requests": 0, "seconds": 0},
+        "repeats": 5,
+        "maxSeconds": 60,
+    }
+    given = spec(load=load, per={"reference": "b"}, execution={"rounds": 4})
+    assert resolve_defaults(given, local=True) == Resolved(
+        api=PromptApi.CHAT,
+        concurrency=2,
+        warmup=WarmupSpec(requests=0, seconds=0),
+        repeats=5,
+        max_seconds=60,
+        rounds=4,
+        reference="b",
+    )
+
+
+def test_tgi_without_arguments_serves_by_default() -> None:
+    given = spec()
+    serving = serving_of(given, given.models[0])
+    assert serving is not None
+    assert (serving.runtime, serving.args, serving.env) == (Runtime.TGI, (), ())
+
+
+def test_a_models_serving_replaces_runtime_and_args_and_merges_env() -> None:
+    common = {"runtime": "VLLM", "args": ["--x"], "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]}
+    own = {"runtime": "LlamaCpp", "args": [], "env": [{"name": "B", "value": "2"}, {"name": "C", "value": "2"}]}
+    given = spec(models=[MODELS[0] | {"serving": own}, MODELS[1]], serving=common)
+    first, second = (serving_of(given, model) for model in given.models)
+    assert first is not None
+    assert second is not None
+    assert (first.runtime, first.args) == (Runtime.LLAMA_CPP, ())
+    assert [(v.name, v.value) for v in first.env or ()] == [("A", "1"), ("B", "2"), ("C", "2")]
+    assert (second.runtime, second.args) == (Runtime.VLLM, ("--x",))
+
+
+def test_nobody_serves_an_endpoint() -> None:
+    given = spec(models=[{"name": "a", "endpoint": {"url": "http://a", "protocol": "TGI"}}], serving={"args": ["--x"]})
+    assert serving_of(given, given.models[0]) is None
+
+
+INLINE = {"dataset": {"inline": [{"input": "q", "answers": ["a"]}] * 5, "scoring": {"scorer": "F1"}}}
+SYNTHETIC = {"synthetic": {"inputTokens": 8, "outputTokens": 16}}
+FILE = {"dataset": {"file": "a.jsonl", "scoring": {"scorer": "F1"}}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"preset": "PackagedTopics"}, None),
+        ({"preset": "PackagedTopics", "limit": 7}, 7),
+        (FILE, None),
+        (FILE | {"limit": 7}, 7),
+        (SYNTHETIC, 200),
+        (SYNTHETIC | {"limit": 7}, 7),
+        (INLINE, 5),
+        (INLINE | {"limit": 7}, 5),
+        (INLINE | {"limit": 4}, 4),
+    ],
+)
+def test_how_many_items(parts: dict[str, object], expected: int | None) -> None:
+    assert limit_of(task(**parts)) == expected
+
+
+def test_how_many_output_tokens() -> None:
+    assert max_tokens_of(task(preset="PackagedTopics")) == 256
+    assert max_tokens_of(task(preset="PackagedTopics", maxTokens=8)) == 8
+    assert max_tokens_of(task(**SYNTHETIC)) == 16
+
+
+def test_descriptions_tell_the_defaults() -> None:
+    """The CRD has no `default:`, so the text is the only place where a user reads them."""
+    told = {path: str(schema.get("description")) for path, schema, _ in api_fields()}
+    for path, value in {
+        "spec.load.api": defaults.API,
+        "spec.load.concurrency": defaults.CONCURRENCY,
+        "spec.load.repeats": defaults.REPEATS,
+        "spec.load.maxSeconds": defaults.MAX_SECONDS,
+        "spec.execution.rounds": defaults.ROUNDS,
+        "spec.serving.runtime": defaults.RUNTIME,
+        "spec.tasks[].maxTokens": defaults.MAX_TOKENS,
+    }.items():
+        assert f"Default {value}" in told[path]
+    assert f"in local mode {defaults.LOCAL_ROUNDS}" in told["spec.execution.rounds"]
+    assert f"synthetic: {defaults.SYNTHETIC_LIMIT}" in told["spec.tasks[].limit"]
