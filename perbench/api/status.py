@@ -132,7 +132,7 @@ class TaskStatus(ApiObject):
     latency_milliseconds: DecimalText | None = None
     """End-to-end time per output token; for classification per item."""
     memory_mebibytes: DecimalText | None = None
-    """Peak memory of the server inside the measured window."""
+    """Peak memory of the server inside the measured window; the mean of the stages' peaks."""
     per: DecimalText | None = None
     """PER on the Published scale, 0 to 1, among the models compared here. Absent under four models."""
     reference_per: DecimalText | None = None
