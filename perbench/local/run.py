@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
 from perbench.api.resource import to_data
 from perbench.evaluation import Evaluation, evaluate, status
 from perbench.failures import Failure, RunError
@@ -25,6 +23,7 @@ from perbench.local.schedule import Launch, schedule
 from perbench.local.store import Store
 from perbench.progress import Progress, StagePhase
 from perbench.report import render
+from perbench.report.manifest import to_yaml
 from perbench.results import LaunchRecord, ModelRecord, Results
 
 
@@ -152,7 +151,7 @@ class Run:
         benchmark = self.prepared.benchmark
         document = status(evaluation, request=benchmark.run_request, results_name=RESULTS)
         data = to_data(benchmark.model_copy(update={"status": document}))
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+        return to_yaml(data)
 
 
 class _Follower:

@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import yaml
 from pydantic import JsonValue
 
 from perbench.api.resource import API_VERSION, KIND
 from perbench.evaluation.values import Evaluation
 from perbench.report.figures import duration
+from perbench.report.manifest import to_yaml
 from perbench.results import ModelRecord, Results
 
 GIBIBYTE = 1024**3
@@ -74,8 +74,13 @@ def resource_yaml(results: Results) -> str:
     spec = dict(results.spec)
     if results.models and results.resolved.reference != results.models[0].name:
         spec.setdefault("per", {"reference": results.resolved.reference})
-    document = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": results.name}, "spec": spec}
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    document: dict[str, JsonValue] = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": results.name},
+        "spec": spec,
+    }
+    return to_yaml(document)
 
 
 def command(results: Results) -> str:

@@ -1,0 +1,256 @@
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Self
+
+import pytest
+import yaml
+from typing_extensions import override
+
+from perbench.api.resource import PERBenchmark
+from perbench.report import render
+from perbench.results import Results
+from tests.support import results as runs
+from tests.support.results import HOSTILE, ONE_SLOT, TOPICS, TWO_THREADS, Shape, model, results
+
+
+class Page(HTMLParser):
+    """A page taken apart: its elements with attributes, its text, the content of its style and code elements."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.raw: dict[str, list[str]] = {"style": [], "code": [], "title": []}
+        self._open: list[str] = []
+
+    @classmethod
+    def of(cls, found: Results) -> Self:
+        page = cls()
+        page.feed(render(found))
+        page.close()
+        return page
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    @override
+    def handle_data(self, data: str) -> None:
+        inside = self._open[-1] if self._open else ""
+        if inside in self.raw:
+            self.raw[inside].append(data)
+        if inside != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def succeeded() -> Page:
+    return Page.of(runs.succeeded())
+
+
+def test_the_verdict_comes_first_and_in_words(succeeded: Page) -> None:
+    body = succeeded.text.split("quickstart", 2)[2].strip()
+    assert body.startswith("Succeeded two-threads gives the most accuracy and speed for its memory on both tasks:")
+    assert "not confidence intervals" in body.split("topics", 1)[0] + body.split("topics", 2)[1]
+
+
+def test_both_scales_stand_beside_each_other(succeeded: Page) -> None:
+    assert "2 four-slots Pareto 1.095 1.076–1.108 0.559" in succeeded.text  # noqa: RUF001 - a range has an en dash
+
+
+def test_a_zero_says_on_what_it_is_worst(succeeded: Page) -> None:
+    assert "0 (worst on memory)" in succeeded.text
+    assert "0 (worst on throughput and latency)" in succeeded.text
+
+
+def test_the_four_axes_have_unit_direction_and_range(succeeded: Page) -> None:
+    for words in (
+        "Accuracy higher is better two-threads 0.750",
+        "Throughput items/s per server higher is better two-threads 5.70 5.55–5.83",  # noqa: RUF001 - a range
+        "Throughput tokens/s per server higher is better",
+        "Latency ms per item lower is better",
+        "Latency ms per token lower is better",
+        "Memory MiB lower is better two-threads 431",
+    ):
+        assert words in succeeded.text
+
+
+def test_percentiles_without_enough_requests_say_so(succeeded: Page) -> None:
+    assert "withheld (n = 72)" in succeeded.text
+
+
+def test_rounds_are_shown_against_the_mean(succeeded: Page) -> None:
+    assert "four-slots -3.9 %, -0.1 %, +4.1 %" in succeeded.text
+
+
+def test_provenance_is_there(succeeded: Page) -> None:
+    for words in ("Example CPU, 2 cores", "8.00 GiB", "c" * 64, "a" * 64, "LlamaCpp b11669", "5 min 12 s", "slots 4"):
+        assert words in succeeded.text
+
+
+def test_nothing_wrong_is_said(succeeded: Page) -> None:
+    assert "No finding and no warning." in succeeded.text
+
+
+def test_the_yaml_can_be_run_again(succeeded: Page) -> None:
+    command, text = succeeded.raw["code"]
+    assert command == "perbench run quickstart.yaml"
+    document = yaml.safe_load(text)
+    PERBenchmark.model_validate(document)
+    assert document["spec"] == runs.succeeded().spec
+    assert document["metadata"] == {"name": "quickstart"}
+
+
+def test_a_reference_that_the_spec_does_not_name_is_written_into_the_yaml() -> None:
+    base = runs.succeeded()
+    other = base.model_copy(update={"resolved": base.resolved.model_copy(update={"reference": "four-slots"})})
+    assert yaml.safe_load(Page.of(other).raw["code"][1])["spec"]["per"] == {"reference": "four-slots"}
+
+
+def test_a_failed_model_is_shown_with_blame_and_reason() -> None:
+    text = Page.of(runs.with_failed_model()).text
+    assert "Not succeeded" in text
+    assert "ServerExited · two-threads · blame: Target" in text
+    assert "failed to allocate 512 MiB for the KV cache" in text
+    assert "exit code 1" in text
+    assert "two-threads failed – the model failed" in text  # noqa: RUF001 - an absent figure
+    assert "No Published PER: fewer than four models are compared" in text
+
+
+def test_an_invalid_cell_keeps_its_figures_and_says_why_it_is_not_compared() -> None:
+    text = Page.of(runs.with_invalid_stage()).text
+    assert "Not valid" in text
+    assert "four-slots not valid – the measurement is not valid" in text  # noqa: RUF001 - an absent figure
+    assert "four-slots 31.9" in text
+    assert "LoadGeneratorSaturated · four-slots on answers makes it invalid in 1 of 3 stages" in text
+
+
+def test_one_model() -> None:
+    assert "Only one-slot could be compared" in Page.of(runs.one_model()).text
+
+
+def test_a_run_that_is_not_at_its_end() -> None:
+    text = Page.of(runs.interrupted()).text
+    assert "Not finished" in text
+    assert "20 of 24 stages are recorded" in text
+    assert "given when the run is at its end" in text
+
+
+def test_missing_memory_is_a_dash_and_named() -> None:
+    shapes = [ONE_SLOT, TWO_THREADS, runs.SMALL_CACHE, {"topics": replace(ONE_SLOT["topics"], memory_mebibytes=None)}]
+    text = Page.of(results([model(f"m{n}", shape, (TOPICS,)) for n, shape in enumerate(shapes)], (TOPICS,))).text
+    assert "Memory left out for all: not measured for m3" in text
+
+
+def test_errors_are_shown_by_kind() -> None:
+    failing = {"topics": replace(ONE_SLOT["topics"], failed=2)}
+    text = Page.of(results((model("m", failing, (TOPICS,)),), (TOPICS,))).text
+    assert "8.3 % (6 ServerError)" in text
+    assert "TooManyErrors · m · blame: Target" in text
+
+
+@pytest.mark.parametrize("name", ["succeeded", "with_failed_model", "with_invalid_stage", "one_model", "hostile"])
+def test_the_page_needs_nothing_and_runs_nothing(name: str) -> None:
+    page = Page.of(getattr(runs, name)())
+    forbidden = {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a"}
+    assert not forbidden & {tag for tag, _ in page.elements}
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not {entry for entry in names if entry.startswith("on") or entry in {"src", "href", "style", "action"}}
+    (styles,) = page.raw["style"]
+    assert "url(" not in styles
+    assert "@import" not in styles
+
+
+def test_the_policy_allows_our_style_sheet_and_nothing_else(succeeded: Page) -> None:
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in succeeded.elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    digest = base64.b64encode(hashlib.sha256(succeeded.raw["style"][0].encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def test_hostile_text_stays_text() -> None:
+    page = Page.of(runs.hostile())
+    shown = '<script>alert("x")</script>{{ 7*7 }}�[31m�&'
+    assert page.text.count(shown) > 20
+    assert shown in page.raw["title"][0]
+    assert "49" not in page.raw["title"][0]
+    html = render(runs.hostile())
+    assert "<script" not in html
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", html)
+
+
+def test_hostile_text_is_a_single_word_of_the_command() -> None:
+    command = Page.of(runs.hostile()).raw["code"][0]
+    assert command.startswith("perbench run '<script>")
+    assert command.endswith("&.yaml'")
+
+
+def test_bars_never_leave_their_box() -> None:
+    numbers = [
+        float(value)
+        for tag, attributes in Page.of(runs.succeeded()).elements
+        if tag in {"rect", "line"}
+        for name, value in attributes.items()
+        if name in {"width", "x", "x1", "x2"} and value is not None
+    ]
+    assert len(numbers) > 100
+    assert all(0 <= number <= 100 for number in numbers)
+
+
+def test_headings_do_not_skip_a_level(succeeded: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in succeeded.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize(("models", "tasks"), [(32, 4), (8, 16)])
+def test_the_largest_page_is_under_three_megabytes(models: int, tasks: int) -> None:
+    records = [TOPICS.model_copy(update={"name": f"{'t' * 38}{number:02}"}) for number in range(tasks)]
+    shapes = {record.name: Shape(1.2, 3, 18, 380.0) for record in records}
+    found = results([model(f"{'m' * 38}{number:02}", shapes, records) for number in range(models)], records)
+    assert 100_000 < len(render(found).encode()) < 3_000_000
+
+
+def luminance(color: str) -> float:
+    channels = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_has_enough_contrast_in_light_dark_and_print(succeeded: Page) -> None:
+    palettes = [
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
+        for block in succeeded.raw["style"][0].split(":root")[1:]
+    ]
+    assert len(palettes) == 3
+    for palette in palettes:
+        for ink, paper in (
+            *((ink, "paper") for ink in ("ink", "quiet", "accent", "bad", "open")),
+            ("ink", "soft"),
+            ("ink", "bad-soft"),
+        ):
+            lighter, darker = sorted((luminance(palette[ink]), luminance(palette[paper])), reverse=True)
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, paper, palette)
+
+
+def test_the_name_of_a_run_is_its_title(succeeded: Page) -> None:
+    assert succeeded.raw["title"] == ["quickstart: Succeeded"]
+    assert HOSTILE not in render(runs.hostile())
