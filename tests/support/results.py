@@ -339,6 +339,14 @@ def interrupted() -> Results:
     return results(models, completion_time=None, interrupted=True)
 
 
+def long_names() -> Results:
+    """Names of the greatest length, without a place to break them, and the greatest figures."""
+    task = TOPICS.model_copy(update={"name": "t" * 40})
+    shapes = [Shape(12_345.6 * (number + 1), 3, 18, 1_234_567.0 * (number + 1)) for number in range(4)]
+    models = [model(letter * 40, {task.name: shape}, (task,)) for letter, shape in zip("abcd", shapes, strict=True)]
+    return results(models, (task,), name="n" * 253)
+
+
 HOSTILE = '<script>alert("x")</script>{{ 7*7 }}\x1b[31m\u202e&'
 
 
