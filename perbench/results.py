@@ -109,6 +109,11 @@ class MemoryRecord(Document):
     footprint_bytes: int | None
     """Peak of the sum of the proportional set sizes (PSS) of its processes."""
     resident_peak_bytes: int | None
+    """Sum of the largest resident sizes (VmHWM) of its processes."""
+    anonymous_peak_bytes: int | None = None
+    """Peak of the sum of resident pages without a file behind them (RssAnon and RssShmem)."""
+    file_peak_bytes: int | None = None
+    """Peak of the sum of resident pages of mapped files (RssFile). What processes share counts in each of them."""
     samples: int
     source: str
     reason: str | None = None

@@ -1,0 +1,243 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from perbench.plan import MemorySource
+from perbench_bench.memory import (
+    MemoryReader,
+    ProcessEndedError,
+    ProcessMemory,
+    ProcReader,
+    Sample,
+    Window,
+    parse_process,
+    parse_sizes,
+    record_of,
+)
+from tests.support.processes import wait_until
+
+MIB = 1024 * 1024
+
+STATUS = """\
+Name:\tpython
+State:\tS (sleeping)
+Pid:\t4711
+VmPeak:\t  902144 kB
+VmHWM:\t  446464 kB
+VmRSS:\t  409600 kB
+RssAnon:\t  307200 kB
+RssFile:\t  100352 kB
+RssShmem:\t    2048 kB
+Threads:\t7
+"""
+ZOMBIE = "Name:\tpython\nState:\tZ (zombie)\nPid:\t4711\nThreads:\t1\n"
+ROLLUP = """\
+55d0c0a00000-7ffd1b3f9000 ---p 00000000 00:00 0                          [rollup]
+Rss:              409600 kB
+Pss:              398336 kB
+Pss_Dirty:        307200 kB
+Pss_Anon:         307200 kB
+Pss_File:          90112 kB
+Shared_Clean:      19456 kB
+"""
+
+
+def process(pss: int | None = 100, anonymous: int = 80, file: int = 40, resident_peak: int = 130) -> ProcessMemory:
+    return ProcessMemory(
+        pss=None if pss is None else pss * MIB,
+        anonymous=anonymous * MIB,
+        file=file * MIB,
+        resident_peak=resident_peak * MIB,
+    )
+
+
+def window(*samples: Sample, reset_refused: str | None = None, ended: ProcessEndedError | None = None) -> Window:
+    return Window(
+        peak_is_of_window=reset_refused is None, reset_refused=reset_refused, samples=list(samples), ended=ended
+    )
+
+
+class Proc:
+    """A directory like /proc."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def add(self, pid: int, *children: int, status: str = STATUS, rollup: str | None = ROLLUP) -> None:
+        directory = self.root / str(pid)
+        task = directory / "task" / str(pid)
+        task.mkdir(parents=True)
+        (task / "children").write_text("".join(f"{child} " for child in children))
+        (directory / "status").write_text(status)
+        (directory / "clear_refs").write_text("")
+        if rollup is not None:
+            (directory / "smaps_rollup").write_text(rollup)
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Proc:
+    return Proc(tmp_path)
+
+
+def test_sizes_are_read_in_bytes_and_other_fields_left_out() -> None:
+    assert parse_sizes("Pss:   12 kB\nThreads:\t7\nState:\tS (sleeping)\n[rollup]\n") == {"Pss": 12 * 1024}
+
+
+def test_a_process_from_the_texts_of_its_files() -> None:
+    expected = ProcessMemory(pss=389 * MIB, anonymous=302 * MIB, file=98 * MIB, resident_peak=436 * MIB)
+    assert parse_process(STATUS, ROLLUP) == expected
+
+
+def test_a_zombie_has_ended() -> None:
+    assert parse_process(ZOMBIE, "") is None
+
+
+def test_the_tree_of_a_server_is_summed(proc: Proc) -> None:
+    proc.add(10, 11)
+    proc.add(11, 12)
+    proc.add(12)
+    proc.add(99)
+    sample = ProcReader([10], proc.root).sample()
+    assert len(sample.processes) == 3
+    assert sample.pss == 3 * 389 * MIB
+
+
+def test_a_child_that_ends_while_it_is_looked_for_is_no_end_of_the_server(proc: Proc) -> None:
+    proc.add(10, 11, 12)
+    proc.add(11, status=ZOMBIE, rollup="")
+    assert len(ProcReader([10], proc.root).sample().processes) == 1
+
+
+def test_a_process_that_ended_is_named(proc: Proc) -> None:
+    proc.add(10, status=ZOMBIE, rollup="")
+    with pytest.raises(ProcessEndedError, match="process 10 of the server has ended"):
+        ProcReader([10], proc.root).sample()
+    with pytest.raises(ProcessEndedError, match="process 77"):
+        ProcReader([77], proc.root).sample()
+
+
+def test_the_footprint_is_the_peak_of_the_sums_and_not_the_sum_of_the_peaks() -> None:
+    record = record_of(
+        window(Sample((process(100), process(300))), Sample((process(200), process(150))), Sample((process(50),)))
+    )
+    assert record.footprint_bytes == 400 * MIB
+    assert record.resident_peak_bytes == 130 * MIB
+    assert record.anonymous_peak_bytes == 160 * MIB
+    assert record.file_peak_bytes == 80 * MIB
+    assert record.samples == 3
+    assert record.reason is None
+
+
+def test_without_pss_one_process_is_its_resident_pages_and_the_source_says_so() -> None:
+    record = record_of(window(Sample((process(None),)), Sample((process(None, anonymous=90),))))
+    assert record.footprint_bytes == 130 * MIB
+    assert "RssAnon" in record.source
+    assert "cannot be read" in record.source
+
+
+def test_without_pss_several_processes_have_no_footprint_but_their_parts() -> None:
+    record = record_of(window(Sample((process(None), process(100)))))
+    assert record.footprint_bytes is None
+    assert record.reason is not None
+    assert "more than once" in record.reason
+    assert record.anonymous_peak_bytes == 160 * MIB
+
+
+def test_one_unreadable_moment_is_enough_to_withhold_pss() -> None:
+    record = record_of(window(Sample((process(500),)), Sample((process(None, anonymous=10, file=5),))))
+    assert record.footprint_bytes == 120 * MIB
+
+
+def test_a_process_that_ended_in_the_middle_leaves_no_figure() -> None:
+    record = record_of(window(Sample((process(),)), ended=ProcessEndedError(10)))
+    assert (record.footprint_bytes, record.resident_peak_bytes) == (None, None)
+    assert record.reason == "process 10 of the server has ended: its peak in the whole window is not known"
+
+
+def test_the_peak_is_set_back_at_each_start(proc: Proc) -> None:
+    proc.add(10, 11)
+    proc.add(11)
+    reader = MemoryReader(MemorySource(process_ids=(10,)), proc.root)
+    reader.start()
+    record = reader.stop()
+    assert (proc.root / "10" / "clear_refs").read_text() == "5\n"
+    assert (proc.root / "11" / "clear_refs").read_text() == "5\n"
+    assert record.resident_peak_bytes == 2 * 436 * MIB
+
+
+def test_where_the_peak_cannot_be_set_back_it_counts_only_after_the_start(proc: Proc) -> None:
+    proc.add(10)
+    refs = proc.root / "10" / "clear_refs"
+    refs.unlink()
+    refs.mkdir()  # writing is refused, whoever we are
+    reader = MemoryReader(MemorySource(process_ids=(10,)), proc.root)
+    reader.start()
+    assert reader.stop().resident_peak_bytes == 436 * MIB
+    reader.start()
+    record = reader.stop()
+    assert record.resident_peak_bytes is None
+    assert record.footprint_bytes == 389 * MIB
+    assert record.reason is not None
+    assert "cannot be set back" in record.reason
+
+
+def test_a_machine_without_proc_gives_a_reason_and_no_figure(tmp_path: Path) -> None:
+    reader = MemoryReader(MemorySource(process_ids=(10,)), tmp_path / "nothing")
+    reader.start()
+    record = reader.stop()
+    assert record.footprint_bytes is None
+    assert record.reason is not None
+
+
+GROW = """
+import sys
+sys.stdin.readline()
+held = bytearray(b"x" * (64 << 20))
+print("grown", flush=True)
+sys.stdin.readline()
+del held
+print("shrunk", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_real_process_is_seen_at_its_peak() -> None:
+    command = [sys.executable, "-c", GROW]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        reader = MemoryReader(MemorySource(process_ids=(process.pid,)), interval=0.01)
+        reader.start()
+        before = reader.stop()
+        reader.start()
+        process.stdin.write("\n")
+        process.stdout.readline()
+        wait_until(lambda: (reader.seen[-1].pss or 0) > 60 * MIB, "a sample shows the growth")
+        process.stdin.write("\n")
+        process.stdout.readline()
+        during = reader.stop()
+        reader.start()
+        after = reader.stop()
+        process.stdin.write("\n")
+    assert before.footprint_bytes is not None
+    assert during.footprint_bytes is not None
+    assert during.footprint_bytes - before.footprint_bytes > 60 * MIB
+    assert during.resident_peak_bytes is not None
+    assert during.resident_peak_bytes >= during.footprint_bytes
+    # The peak was set back before the last window, or the resident size that was given back would still show.
+    assert after.resident_peak_bytes is not None
+    assert during.resident_peak_bytes - after.resident_peak_bytes > 60 * MIB
+
+
+def test_a_real_process_that_is_killed_in_the_window_leaves_a_reason() -> None:
+    with subprocess.Popen([sys.executable, "-c", GROW], stdin=subprocess.PIPE) as process:
+        reader = MemoryReader(MemorySource(process_ids=(process.pid,)), interval=0.01)
+        reader.start()
+        process.kill()
+        process.wait()
+        record = reader.stop()
+    assert record.footprint_bytes is None
+    assert record.reason is not None
+    assert f"process {process.pid}" in record.reason
