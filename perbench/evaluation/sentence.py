@@ -86,7 +86,7 @@ def _where(won: int, tasks: int, of: int) -> str:
 def _against(evaluation: Evaluation) -> str:
     reference = evaluation.results.resolved.reference
     if evaluation.best is not None and evaluation.best.model == reference:
-        return "by definition, as it is the reference, and all others have less"
+        return "by definition, as it is the reference, and no other has more"
     return f"against {reference}, which has 1"
 
 
