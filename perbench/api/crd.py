@@ -7,7 +7,7 @@ import yaml
 
 from perbench.api.resource import API_VERSION, GROUP, KIND, VERSION, BenchmarkSpec, PERBenchmark
 from perbench.api.rules import Location
-from perbench.api.schema import Schema, structural_schema
+from perbench.api.schema import INT_OR_STRING, Schema, structural_schema
 
 PLURAL = "perbenchmarks"
 SINGULAR = "perbenchmark"
@@ -15,7 +15,7 @@ SHORT_NAME = "perb"
 CATEGORY = "perf"
 HEADER = "# Generated from perbench/api by `make generate`. Do not edit.\n"
 
-FREE_DURING_A_RUN = frozenset({"per"})
+FREE_DURING_A_RUN = frozenset({"per", "capacity"})
 """Fields of the spec that may change while a run is on: they interpret figures, they do not make them."""
 
 _RUNNING = "has(self.status) && has(self.status.startTime) && !has(self.status.completionTime)"
@@ -137,6 +137,8 @@ def _columns() -> list[dict[str, str]]:
 def _strict(schema: Schema) -> Schema:
     """A structural schema as plain JSON Schema: unknown fields are refused, as strict field validation does."""
     result = {name: part for name, part in schema.items() if not name.startswith("x-kubernetes-")}
+    if INT_OR_STRING in schema:
+        result["type"] = ["integer", "string"]
     if "properties" in result:
         result["properties"] = {name: _strict(part) for name, part in result["properties"].items()}
         result["additionalProperties"] = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from perbench.api.load import LoadSpec, PromptApi, WarmupSpec
+from perbench.api.per import LatencyBasis, MemoryBasis
 from perbench.api.rules import ApiObject
 from perbench.api.serving import EnvVar, Runtime, Serving
 from perbench.api.tasks import TaskSpec
@@ -29,6 +30,10 @@ ROUNDS = 1
 LOCAL_ROUNDS = 3
 RUNTIME = Runtime.TGI
 API = PromptApi.COMPLETION
+LATENCY_BASIS = LatencyBasis.REQUEST
+MEMORY_BASIS = MemoryBasis.FOOTPRINT
+UNLOADED_REQUESTS = 24
+"""Of the extra stage per task and round, one at a time, that latency basis Unloaded asks for."""
 ITEMS_PER_SLOT = 4
 """A task needs this many items per request in flight: with fewer, filling and draining the loop is the measurement."""
 
@@ -50,6 +55,9 @@ class Resolved(ApiObject):
     """How often every model is started afresh and measured."""
     reference: Name
     """The model that the others are compared with."""
+    unloaded_requests: Annotated[int | None, Field(ge=1, le=1000)] = None
+    """Requests of an extra stage per task and round, one at a time, for latency basis `Unloaded`. Absent: no such
+    stage, since the benchmark did not ask for it when the run started."""
 
 
 def resolve_defaults(spec: "BenchmarkSpec", *, local: bool) -> Resolved:
@@ -64,7 +72,12 @@ def resolve_defaults(spec: "BenchmarkSpec", *, local: bool) -> Resolved:
         max_seconds=load.max_seconds or MAX_SECONDS,
         rounds=rounds,
         reference=(spec.per.reference if spec.per else None) or spec.models[0].name,
+        unloaded_requests=UNLOADED_REQUESTS if _asks_unloaded(spec) else None,
     )
+
+
+def _asks_unloaded(spec: "BenchmarkSpec") -> bool:
+    return spec.per is not None and spec.per.latency_basis is LatencyBasis.UNLOADED
 
 
 def concurrency_of(spec: "BenchmarkSpec") -> int:

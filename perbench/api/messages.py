@@ -113,6 +113,11 @@ def _not_text(value: object, _: Mapping[str, Any]) -> str:
     return f"must be text, not {shown(value)}{hint}"
 
 
+def _not_a_decimal(value: object, _: Mapping[str, Any]) -> str:
+    hint = ": put it in quotes" if isinstance(value, float) else ""
+    return f'must be a whole number, or text such as "0.5", not {shown(value)}{hint}'
+
+
 _MESSAGES: dict[str, Callable[[object, Mapping[str, Any]], str]] = {
     "missing": lambda _, __: "is missing",
     "enum": _not_allowed,
@@ -125,6 +130,7 @@ _MESSAGES: dict[str, Callable[[object, Mapping[str, Any]], str]] = {
     "too_short": lambda _, c: f"needs at least {c['min_length']} {'entry' if c['min_length'] == 1 else 'entries'}",
     "int_type": lambda v, _: f"must be a whole number, not {shown(v)}",
     "int_from_float": lambda v, _: f"must be a whole number, not {shown(v)}",
+    "decimal_type": _not_a_decimal,
     "bool_type": lambda v, _: f"must be true or false, not {shown(v)}",
     "greater_than_equal": lambda v, c: f"must be {c['ge']} or more, not {shown(v)}",
     "less_than_equal": lambda v, c: f"must be {c['le']} or less, not {shown(v)}",

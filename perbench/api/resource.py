@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from perbench.api import defaults
+from perbench.api.capacity import CapacitySpec
 from perbench.api.execution import ExecutionSpec
 from perbench.api.load import LoadSpec
 from perbench.api.models import ModelSpec
@@ -44,7 +45,9 @@ class BenchmarkSpec(ApiObject):
     load: LoadSpec | None = None
     """How hard the models are asked, and for how long."""
     per: PerSpec | None = None
-    """How the Performance-Efficiency Ratio is computed. The only part that may change while a run is on."""
+    """How the Performance-Efficiency Ratio is computed. May change while a run is on."""
+    capacity: CapacitySpec | None = None
+    """What hardware costs. May change while a run is on."""
     execution: ExecutionSpec | None = None
     """How the run is carried out."""
 

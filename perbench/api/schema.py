@@ -10,6 +10,8 @@ Schema = dict[str, Any]
 
 _KEPT = ("type", "format", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum")
 _KEPT_CONTAINERS = ("minItems", "maxItems", "minProperties", "maxProperties", "required")
+INT_OR_STRING = "x-kubernetes-int-or-string"
+"""Marks a part that is a whole number or text; it has no `type`."""
 _MAX_INT32 = 2**31 - 1
 
 
@@ -58,7 +60,7 @@ def _convert(raw: Schema, definitions: Mapping[str, Schema], path: str) -> Schem
     if "items" in source:
         result.setdefault("x-kubernetes-list-type", "atomic")
         result["items"] = _convert(source["items"], definitions, f"{path}[]")
-    if "type" not in result:
+    if "type" not in result and INT_OR_STRING not in result:
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
 

@@ -100,7 +100,7 @@ class ProgressStatus(ApiObject):
     completed: Count
     """Stages recorded."""
     total: Count
-    """Stages of the whole run: models x tasks x repeats x rounds."""
+    """Stages of the whole run: models x tasks x rounds x repeats; with Unloaded latency one more per round."""
     message: Annotated[str | None, Field(max_length=256)] = None
     """What is going on now."""
 
@@ -130,13 +130,23 @@ class TaskStatus(ApiObject):
     throughput_unit: Annotated[str | None, Field(pattern=THROUGHPUT_UNIT, max_length=64)] = None
     """What `throughput` counts, and per what: such as `tokens/s per server`."""
     latency_milliseconds: DecimalText | None = None
-    """End-to-end time per output token; for classification per item."""
+    """Time per output token; for classification per item. Of what: `per.latencyBasis`."""
     memory_mebibytes: DecimalText | None = None
-    """Peak memory of the server inside the measured window; the mean of the stages' peaks."""
+    """Memory per server or accelerator: the mean of the stages' peaks. Of what: `per.memoryBasis`."""
     per: DecimalText | None = None
-    """PER on the Published scale, 0 to 1, among the models compared here. Absent under four models."""
+    """PER on the Published scale, 0 to 1, among the models compared here. Absent under four models without fixed
+    bounds."""
+    per_low: DecimalText | None = None
+    """Lower end of its 95 % interval. With one round it holds within one launch. Absent under three replicates, and
+    where `per` is 0."""
+    per_high: DecimalText | None = None
+    """Upper end of its 95 % interval."""
     reference_per: DecimalText | None = None
     """PER on the Reference scale: 1 is the reference model, 2 is twice as good. It does not depend on the others."""
+    reference_per_low: DecimalText | None = None
+    """Lower end of its 95 % interval. With one round it holds within one launch. Absent under three replicates."""
+    reference_per_high: DecimalText | None = None
+    """Upper end of its 95 % interval. The reference model's own is 1 to 1."""
     pareto_optimal: bool | None = None
     """Whether no other model is at least as good on every axis and better on one."""
     error_percent: DecimalText | None = None
@@ -171,6 +181,9 @@ class Ranking(ApiObject):
     """The task's name in `spec.tasks`."""
     order: Annotated[tuple[Name, ...], Field(max_length=32)]
     """Models by Reference PER, the best first. Models that failed are not in it."""
+    probability_best: DecimalText | None = None
+    """How likely the first in `order` has the highest Reference PER, 0 to 1: the share of draws of the figures in which
+    it has. Absent where there are no intervals."""
 
 
 class StatusWarning(ApiObject):
@@ -207,7 +220,7 @@ class Status(ApiObject):
     """When the run started."""
     completion_time: Time | None = None
     """When it ended, well or not."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8), ListMap("type")] = ()
     """Observations about the run. `Succeeded` is the last word; its reason says why not."""
     progress: ProgressStatus | None = None
     """How far the run is."""
@@ -227,13 +240,23 @@ class Status(ApiObject):
     """Where all figures are."""
 
 
+DECIMALS = Decimal("1e-15")
+"""The last place that fits into a DecimalText."""
+LARGEST_DECIMAL = 1e17
+"""Numbers from here on do not fit into a DecimalText."""
+
+
 def decimal_text(value: float, digits: int = 4) -> str:
-    """`value` (finite) as status text: plain notation, rounded half-even to `digits` significant digits.
+    """`value` as status text: plain notation, rounded half-even to `digits` significant digits.
+
+    What is smaller than the fifteenth decimal reads 0. ValueError for a value of 1e17 or more, either way.
 
     >>> [decimal_text(x) for x in (0.87312, 1234567.0, 2.0, 1e-7)]
     ['0.8731', '1235000', '2', '0.0000001']
     """
+    if not abs(value) < LARGEST_DECIMAL:
+        raise ValueError(f"{value} does not fit into the status")
     rounded = Context(prec=digits).create_decimal(Decimal(repr(value)))
-    text = f"{rounded:f}"
+    text = f"{rounded if abs(value) >= 1 else rounded.quantize(DECIMALS):f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in {"-0", ""} else text

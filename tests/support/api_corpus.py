@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from perbench.api.crd import resource_schema
-from perbench.api.schema import Schema
+from perbench.api.schema import INT_OR_STRING, Schema
 from tests.support.golden import ROOT
 
 GOOD = sorted((ROOT / "api/good").glob("*.yaml"))
@@ -52,7 +52,25 @@ EVERYTHING: dict[str, JsonValue] = {
             "repeats": 1,
             "maxSeconds": 1,
         },
-        "per": {"reference": "a"},
+        "per": {
+            "reference": "a",
+            "bounds": {
+                unit: {"low": 0, "high": "1.5"}
+                for unit in (
+                    "accuracy",
+                    "tokensPerSecond",
+                    "itemsPerSecond",
+                    "millisecondsPerToken",
+                    "millisecondsPerItem",
+                    "memoryMebibytes",
+                )
+            },
+            "weights": {"accuracy": 2, "throughput": "0.5", "memory": 0, "latency": 1},
+            "latencyBasis": "Request",
+            "memoryBasis": "Footprint",
+            "qualityFloor": "0.5",
+        },
+        "capacity": {"prices": [{"unit": "server", "dollarsPerHour": "0.40"}]},
         "execution": {"rounds": 1},
     },
 }
@@ -102,8 +120,13 @@ def limit_cases() -> list[LimitCase]:
 def _cases(schema: Schema, value: JsonValue, path: tuple[str | int, ...]) -> Iterator[LimitCase]:
     for keyword, inside, outside in _edges(schema, value, str(path[-1])):
         yield from (LimitCase(path, keyword, True, inside), LimitCase(path, keyword, False, outside))
-    wrong_type: JsonValue = [1] if schema["type"] != "array" else {"a": 1}
+    wrong_type: JsonValue = [1] if schema.get("type") != "array" else {"a": 1}
     yield LimitCase(path, "type", False, wrong_type)
+    if INT_OR_STRING in schema:
+        yield LimitCase(path, "integer or string", True, 1)
+        yield LimitCase(path, "integer or string", True, "1")
+        yield LimitCase(path, "integer or string", False, 0.5)
+        yield LimitCase(path, "integer or string", False, True)
     if "properties" in schema:
         yield LimitCase((*path, "unheardOf"), "unknown", False, 1)
         for name, part in schema["properties"].items():
@@ -117,14 +140,15 @@ def _cases(schema: Schema, value: JsonValue, path: tuple[str | int, ...]) -> Ite
 
 def _edges(schema: Schema, value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue, JsonValue]]:
     """(keyword, a value just inside, one just outside)."""
-    prefix = _PREFIXES.get(name, "")
+    prefix = _PREFIXES.get(name, "0." if INT_OR_STRING in schema else "")
+    letter = "0" if INT_OR_STRING in schema else "a"
     if "enum" in schema:
         yield "enum", schema["enum"][-1], schema["enum"][-1] + "x"
-    if "maxLength" in schema:
-        longest = prefix + "a" * (schema["maxLength"] - len(prefix))
-        yield "maxLength", longest, longest + "a"
+    if "maxLength" in schema and name != "unit":  # its pattern allows three words, all shorter
+        longest = prefix + letter * (schema["maxLength"] - len(prefix))
+        yield "maxLength", longest, longest + letter
     if "minLength" in schema:
-        yield "minLength", "a", ""
+        yield "minLength", value if name == "unit" else "a", ""
     if "pattern" in schema:
         yield "pattern", value, " "
     if "maximum" in schema:
@@ -143,6 +167,8 @@ def _many(entry: JsonValue, count: int) -> list[JsonValue]:
     """`count` different entries like `entry`, without mistakes of their own (pydantic does not count those)."""
     if isinstance(entry, str):
         return [f"{entry}{number}" for number in range(count)]
+    if "unit" in entry:
+        return [entry | {"unit": unit} for unit in ("server", "accelerator", "endpoint", "server")[:count]]
     key = "input" if "input" in entry else "name"
     plain = {name: part for name, part in entry.items() if name in {"model", "preset", "value", "answers"}}
     return [plain | {key: f"{entry[key]}{number}"} for number in range(count)]

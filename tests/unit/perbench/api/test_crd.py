@@ -8,7 +8,7 @@ import yaml
 
 from perbench.api.crd import FREE_DURING_A_RUN, HEADER, crd_yaml, custom_resource_definition, editor_schema, fields
 from perbench.api.resource import BenchmarkSpec, PERBenchmark
-from perbench.api.schema import Schema, schema_at, structural_schema
+from perbench.api.schema import INT_OR_STRING, Schema, schema_at, structural_schema
 
 CRD = custom_resource_definition()
 VERSION = CRD["spec"]["versions"][0]
@@ -72,14 +72,16 @@ def test_the_yaml_says_it_is_generated_and_is_the_crd() -> None:
 @pytest.mark.parametrize(("path", "part"), PARTS, ids=[path for path, _ in PARTS])
 def test_every_part_is_structural_and_limited(path: str, part: Schema) -> None:
     assert not {"$ref", "anyOf", "oneOf", "allOf", "not", "default", "title", "const", "nullable"} & set(part)
+    kind = part.get("type", "int or string")
     needed = {
+        "int or string": {INT_OR_STRING, "minimum", "maximum", "maxLength", "pattern"} <= part.keys(),
         "string": part.keys() & {"maxLength", "enum", "format"},
         "integer": {"minimum", "maximum", "format"} <= part.keys(),
         "array": {"maxItems", "items", "x-kubernetes-list-type"} <= part.keys(),
         "object": "properties" in part or {"additionalProperties", "maxProperties"} <= part.keys(),
         "boolean": True,
     }
-    assert needed[part["type"]], path
+    assert needed[kind], path
     assert not isinstance(part.get("exclusiveMinimum"), int)
     if path.rpartition(".")[2].isidentifier():
         assert len(part["description"]) > 10
@@ -108,10 +110,10 @@ def test_rules_name_fields_that_exist() -> None:
         assert rule["message"][0].islower()
 
 
-def test_everything_but_per_is_immutable_during_a_run() -> None:
+def test_everything_but_per_and_capacity_is_immutable_during_a_run() -> None:
     rules = {rule["fieldPath"]: rule for rule in ROOT["x-kubernetes-validations"]}
-    assert set(rules) == {f".spec.{name}" for name in BenchmarkSpec.model_fields} - {".spec.per"}
-    assert set(FREE_DURING_A_RUN) == {"per"}
+    assert set(rules) == {f".spec.{name}" for name in BenchmarkSpec.model_fields} - {".spec.per", ".spec.capacity"}
+    assert set(FREE_DURING_A_RUN) == {"per", "capacity"}
     for path, rule in rules.items():
         assert "has(self.status.startTime) && !has(self.status.completionTime)" in rule["rule"]
         assert f"self{path} == oldSelf{path}" in rule["rule"]

@@ -58,6 +58,11 @@ def test_what_is_said_holds() -> None:
     )
 
 
+def test_unloaded_latency_asks_for_an_extra_stage_of_24_requests() -> None:
+    for basis, requests in (("Unloaded", 24), ("Request", None), ("Reciprocal", None)):
+        assert resolve_defaults(spec(per={"latencyBasis": basis}), local=True).unloaded_requests == requests
+
+
 def test_tgi_without_arguments_serves_by_default() -> None:
     given = spec()
     serving = serving_of(given, given.models[0])
@@ -121,8 +126,11 @@ def test_descriptions_tell_the_defaults() -> None:
         "spec.load.maxSeconds": defaults.MAX_SECONDS,
         "spec.execution.rounds": defaults.ROUNDS,
         "spec.serving.runtime": defaults.RUNTIME,
+        "spec.per.latencyBasis": defaults.LATENCY_BASIS,
+        "spec.per.memoryBasis": defaults.MEMORY_BASIS,
         "spec.tasks[].maxTokens": defaults.MAX_TOKENS,
     }.items():
         assert f"Default {value}" in told[path]
     assert f"in local mode {defaults.LOCAL_ROUNDS}" in told["spec.execution.rounds"]
+    assert f"extra stage of {defaults.UNLOADED_REQUESTS} requests" in told["spec.per.latencyBasis"]
     assert f"synthetic: {defaults.SYNTHETIC_LIMIT}" in told["spec.tasks[].limit"]

@@ -55,9 +55,19 @@ def test_canonical_form_in_full() -> None:
     )
 
 
-@pytest.mark.parametrize("per", [None, {}, {"reference": "b"}])
-def test_how_figures_are_read_does_not_matter(per: dict[str, str] | None) -> None:
-    assert run_id("local", spec(per=per)) == BASE
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"per": None},
+        {"per": {}},
+        {"per": {"reference": "b"}},
+        {"per": {"latencyBasis": "Unloaded", "memoryBasis": "Weights", "qualityFloor": "0.5"}},
+        {"per": {"weights": {"memory": 0}, "bounds": {"accuracy": {"low": 0, "high": 1}}}},
+        {"capacity": {"prices": [{"unit": "server", "dollarsPerHour": "0.40"}]}},
+    ],
+)
+def test_how_figures_are_read_does_not_matter(changes: dict[str, object]) -> None:
+    assert run_id("local", spec(**changes)) == BASE
 
 
 @pytest.mark.parametrize(
