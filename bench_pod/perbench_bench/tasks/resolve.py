@@ -1,0 +1,150 @@
+"""A task as it is put to every model: prompts rendered, items chosen, everything checked before any load.
+
+Which items are measured depends on the task alone, so that every model, round and repeat gets the same in the same
+order. A packaged task is asked in the order of its file, in which the classes alternate. A dataset of the user's is
+shuffled once by a fixed rule, since files are often sorted by class or length; `limit` takes the first ones of that
+order, so a smaller limit measures a part of what a larger one does.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from perbench.api.defaults import SYNTHETIC_LIMIT, max_tokens_of
+from perbench.api.tasks import Dataset, Scorer, Scoring, Synthetic, TaskSpec
+from perbench.failures import UsageError
+from perbench.results import TaskKind, TaskRecord
+from perbench_bench.tasks.presets import PRESETS
+from perbench_bench.tasks.prompts import PromptTemplate
+from perbench_bench.tasks.rows import Row, file_rows, inline_rows, packaged_rows
+from perbench_bench.tasks.scorers import check_answers, check_scoring
+from perbench_bench.tasks.synthetic import GENERATOR
+
+SPARE_LIMIT = 1024
+"""Most items kept for warm-up and filler."""
+
+TOTAL_LIMIT = 128 * 1024 * 1024
+"""Characters of all prompts of a task."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question as it is sent. `id`: the row's own, else its line or place, from 1."""
+
+    id: str
+    prompt: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ResolvedTask:
+    """A task with nothing left to decide, the same for every model.
+
+    `items` are measured, in this order; `spare` are those outside the measured subset, for warm-up and filler (may be
+    empty). A synthetic task has neither: its prompts are made by `synthetic.prompt`, `count` of them measured.
+    """
+
+    name: str
+    kind: TaskKind
+    items: tuple[Item, ...]
+    spare: tuple[Item, ...]
+    scoring: Scoring | None
+    max_tokens: int
+    synthetic: Synthetic | None
+    count: int
+    """Items measured per repeat."""
+
+    def record(self) -> TaskRecord:
+        """The task in results.json. Equal digests: the same was asked and judged alike."""
+        content = {
+            "kind": self.kind,
+            "items": [[item.prompt, item.answers] for item in self.items],
+            "scoring": self.scoring and self.scoring.model_dump(mode="json"),
+            "maxTokens": self.max_tokens,
+            "synthetic": self.synthetic and [GENERATOR, self.count, self.synthetic.model_dump(mode="json")],
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return TaskRecord(name=self.name, kind=self.kind, items=self.count, sha256=digest, max_tokens=self.max_tokens)
+
+
+def resolve(task: TaskSpec, base: Path | None) -> ResolvedTask:
+    """Check `task`, read its rows and render its prompts.
+
+    `base` is the directory of the resource's file, to which `dataset.file` is relative; None: no file may be read.
+    Raises UsageError, beginning with the task's name and, where an item is at fault, with file and line.
+    """
+    where = f"task {task.name!r}"
+    if task.preset is not None:
+        preset = PRESETS[task.preset]
+        rows = packaged_rows(preset.file)
+        chosen = _Chosen(rows[: preset.measured], rows[preset.measured :], preset.prompt, preset.scoring)
+        return _put(task, chosen, preset.kind, where)
+    if task.dataset is not None:
+        scoring = task.dataset.scoring
+        check_scoring(scoring, where)
+        chosen = _Chosen(_shuffled(_rows(task.dataset, base, where)), (), task.dataset.prompt, scoring)
+        kind = TaskKind.CLASSIFICATION if scoring.scorer is Scorer.CHOICE else TaskKind.GENERATION
+        return _put(task, chosen, kind, where)
+    return ResolvedTask(
+        name=task.name,
+        kind=TaskKind.SYNTHETIC,
+        items=(),
+        spare=(),
+        scoring=None,
+        max_tokens=max_tokens_of(task),
+        synthetic=task.synthetic,
+        count=task.limit or SYNTHETIC_LIMIT,
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Rows that can be measured, rows that never are, and how they are put."""
+
+    rows: tuple[Row, ...]
+    reserved: tuple[Row, ...]
+    prompt: str
+    scoring: Scoring
+
+
+def _put(task: TaskSpec, chosen: _Chosen, kind: TaskKind, where: str) -> ResolvedTask:
+    """Render the prompts and divide them into measured and spare."""
+    template = PromptTemplate(chosen.prompt, where)
+    limit = len(chosen.rows) if task.limit is None else task.limit
+    measured, rest = chosen.rows[:limit], (chosen.reserved + chosen.rows[limit:])[:SPARE_LIMIT]
+    total = 0
+    items = []
+    for row in (*measured, *rest):
+        check_answers(chosen.scoring, row.answers, f"{where}: {row.where}")
+        items.append(Item(row.id, template.render(row.columns, row.where), row.answers))
+        total += len(items[-1].prompt)
+        if total > TOTAL_LIMIT:
+            raise UsageError(f"{where}: the prompts exceed {TOTAL_LIMIT} characters together; set a smaller `limit`")
+    return ResolvedTask(
+        name=task.name,
+        kind=kind,
+        items=tuple(items[: len(measured)]),
+        spare=tuple(items[len(measured) :]),
+        scoring=chosen.scoring,
+        max_tokens=max_tokens_of(task),
+        synthetic=None,
+        count=len(measured),
+    )
+
+
+def _rows(dataset: Dataset, base: Path | None, where: str) -> tuple[Row, ...]:
+    if dataset.file is None:
+        return inline_rows(dataset.inline or ())
+    if base is None:
+        raise UsageError(f"{where}: dataset.file is read only by a local run; write the items `inline`")
+    try:
+        return file_rows(base / dataset.file)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _shuffled(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The fixed order: by the hash of the place. Rows added at the end do not change the order of the others."""
+    order = sorted(range(len(rows)), key=lambda index: hashlib.sha256(f"perbench:{index}".encode()).digest())
+    return tuple(rows[index] for index in order)
