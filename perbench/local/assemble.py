@@ -5,10 +5,8 @@ from pathlib import PurePath
 
 from perbench.failures import Failure
 from perbench.local.schedule import Launch
+from perbench.plan import StageKey
 from perbench.results import LaunchRecord, ModelRecord, StageRecord
-
-StageKey = tuple[str, int]
-"""(task, repeat): what a plan calls a stage."""
 
 
 def missing_stages(record: LaunchRecord | None, keys: Sequence[StageKey]) -> tuple[StageKey, ...]:

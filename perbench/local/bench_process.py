@@ -14,6 +14,9 @@ from perbench.failures import MESSAGE_LIMIT, Blame, Failure, shorten
 from perbench.local import tether
 from perbench.progress import Progress
 
+BENCH = ("-m", "perbench_bench.main")
+"""The load generator, as arguments of Python. A module: no command needs to be on the path."""
+
 TICK_SECONDS = 0.25
 """How often the model's process is looked at while the bench process is silent."""
 
@@ -26,7 +29,7 @@ class BenchProcess:
 
     def __init__(self, plan: Path, output: Path, log: Path) -> None:
         self._log = log
-        command = [sys.executable, "-m", "perbench_bench.main", str(plan), "--output", str(output)]
+        command = [sys.executable, *BENCH, str(plan), "--output", str(output)]
         with log.open("ab") as stderr:
             self._log_start = stderr.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell

@@ -68,7 +68,7 @@ def _open(prepared: Prepared, store: Store, out: TextIO, interruption: Interrupt
     with interruption.deferred():
         store.dispose(disposition)
     results = _continued(fresh, found, store, prepared) if disposition.continues else fresh
-    requests = sum(len(task.items) for task in prepared.tasks) * prepared.resolved.repeats
+    requests = sum(task.count for task in prepared.tasks) * prepared.resolved.repeats
     shape = Shape(prepared.resolved.rounds, prepared.resolved.repeats, requests)
     view = choose_view(out, shape, os.environ.get("TERM"))
     if disposition.sentence:

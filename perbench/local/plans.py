@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from perbench.api.defaults import ITEMS_PER_SLOT, Resolved
 from perbench.api.models import Endpoint, Protocol
 from perbench.api.tasks import TaskSpec
-from perbench.local.assemble import StageKey
 from perbench.local.estimate import StageWork
 from perbench.local.schedule import Launch
-from perbench.plan import LoadPlan, MemorySource, Plan, Target, Warmup
+from perbench.plan import LoadPlan, MemorySource, Plan, StageKey, Target, Warmup, stage_keys
 from perbench.results import ModelRecord
 
 if TYPE_CHECKING:
@@ -18,13 +17,17 @@ if TYPE_CHECKING:
 
 API_KEY_VARIABLE = "PERBENCH_API_KEY"
 
+REQUEST_TIMEOUT_SECONDS = 600.0
+"""After this a request counts as lost. It is what ends a stage on a server that hangs."""
+
 FIRST_WARMUP_SECONDS = 10.0
 """The default warm-up after a start lasts so long, and for 2 x concurrency requests (measurement.md §1)."""
 
 
-def stage_keys(tasks: Iterable[TaskSpec], repeats: int) -> tuple[StageKey, ...]:
+def keys_of(tasks: Iterable[TaskSpec], resolved: Resolved) -> tuple[StageKey, ...]:
     """Every stage of one launch, in the order they run."""
-    return tuple((task.name, repeat) for task in tasks for repeat in range(repeats))
+    unloaded = resolved.unloaded_requests is not None
+    return stage_keys([task.name for task in tasks], resolved.repeats, unloaded=unloaded)
 
 
 def with_absolute_file(task: TaskSpec, base: Path) -> TaskSpec:
@@ -54,8 +57,10 @@ def plan_of(
             concurrency=resolved.concurrency,
             warmup=Warmup(requests=warmup.requests, seconds=warmup.seconds) if warmup else None,
             max_seconds=resolved.max_seconds,
+            request_timeout_seconds=REQUEST_TIMEOUT_SECONDS,
         ),
         repeats=resolved.repeats,
+        unloaded_requests=resolved.unloaded_requests,
         tasks=tuple(tasks),
         memory=memory,
     )
@@ -93,10 +98,10 @@ def too_few_items(tasks: "Iterable[ResolvedTask]", concurrency: int) -> tuple[st
     """One line for each task that has not enough items to keep the loop full."""
     needed = ITEMS_PER_SLOT * concurrency
     return tuple(
-        f"TooFewItems: task {task.name} measures {len(task.items)} items; concurrency {concurrency} needs {needed}:"
+        f"TooFewItems: task {task.name} measures {task.count} items; concurrency {concurrency} needs {needed}:"
         " raise items and limit, or lower load.concurrency"
         for task in tasks
-        if len(task.items) < needed
+        if task.count < needed
     )
 
 
@@ -111,7 +116,7 @@ def work_of(model: str, tasks: "Iterable[ResolvedTask]", resolved: Resolved) -> 
             work[task.name, repeat] = StageWork(
                 model=model,
                 task=task.name,
-                requests=requests + len(task.items) + resolved.concurrency,
+                requests=requests + task.count + resolved.concurrency,
                 output_tokens=task.max_tokens,
                 least_seconds=float(warmup.seconds) if warmup else default,
                 most_seconds=float(resolved.max_seconds),

@@ -1,7 +1,9 @@
 """Everything that can be wrong before anything is started, found at once. A rim: reads files, may download models."""
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,14 +15,20 @@ from perbench.api.serving import Runtime
 from perbench.api.tasks import TaskSpec
 from perbench.failures import UsageError
 from perbench.local.assemble import StageKey
+from perbench.local.cores import usable_cores
+from perbench.local.llamacpp_model import find_llamacpp, longest_request
 from perbench.local.models import EndpointModel, LocalModel
 from perbench.local.plans import stage_keys, too_few_items, with_absolute_file
 from perbench.local.serving import Served, served_models
+from perbench.runtimes.llamacpp_local import Surroundings
 
 if TYPE_CHECKING:
     from perbench_bench.tasks import ResolvedTask
 
 T = TypeVar("T")
+
+BENCH_MODULES = ("uvloop", "httptools", "orjson")
+"""What the load generator needs beyond perbench itself."""
 
 LOCAL_UID = "local"
 """What stands for the object's uid in the run id."""
@@ -48,18 +56,20 @@ class Prepared:
 def prepare(file: Path, substitute: Runtime | None, *, with_key: bool) -> Prepared:
     """Read and check everything a run needs. Raises UsageError with one line for each mistake.
 
-    `with_key`: endpoints are sent the API key of the environment.
+    `with_key`: endpoints are sent the API key of the environment. A hub model is downloaded; RunError where the hub
+    does not give it.
     """
+    _check_client()
     benchmark = read_file(file)
     spec = benchmark.spec
     resolved = resolve_defaults(spec, local=True)
-    mistakes: list[str] = []
-    served = _or_mistake(lambda: served_models(spec, substitute), mistakes) or ()
+    mistakes = _Mistakes(file)
+    served = mistakes.collect(lambda: served_models(spec, substitute)) or ()
     tasks = _tasks(spec.tasks, file.parent, mistakes)
-    mistakes += too_few_items(tasks, resolved.concurrency)
-    models = {entry.name: _or_mistake(_found(entry, file.parent, with_key=with_key), mistakes) for entry in served}
-    if mistakes:
-        raise UsageError("\n".join(mistakes))
+    mistakes.lines += too_few_items(tasks, resolved.concurrency)
+    finder = _Finder(file.parent, resolved, tasks, with_key=with_key)
+    models = {entry.name: mistakes.collect(partial(finder.find, entry)) for entry in served}
+    mistakes.raise_any()
     return Prepared(
         benchmark=benchmark,
         run_id=run_id(LOCAL_UID, spec, benchmark.run_request),
@@ -70,27 +80,60 @@ def prepare(file: Path, substitute: Runtime | None, *, with_key: bool) -> Prepar
     )
 
 
-def _found(served: Served, base: Path, *, with_key: bool) -> Callable[[], LocalModel]:
-    """Find the files of a model, when called."""
+class _Mistakes:
+    """Collects what is wrong, so that all of it is told at once."""
 
-    def find() -> LocalModel:
-        if served.endpoint is not None:
-            return EndpointModel(served.name, served.endpoint, with_key=with_key)
-        raise UsageError("no servers yet")
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.lines: list[str] = []
 
-    return find
+    def collect(self, step: Callable[[], T]) -> T | None:
+        """The result of a step; None where it found a mistake, which is kept."""
+        try:
+            return step()
+        except UsageError as error:
+            self.lines.append(str(error))
+            return None
+
+    def raise_any(self) -> None:
+        """Raise UsageError with one line per mistake; the same one is told once."""
+        if self.lines:
+            raise UsageError("\n".join(f"{self._file}: {line}" for line in dict.fromkeys(self.lines)))
 
 
-def _tasks(specs: Sequence[TaskSpec], base: Path, mistakes: list[str]) -> "tuple[ResolvedTask, ...]":
+def _check_client() -> None:
+    """The load generator runs in a process of its own, where a missing package would show late."""
+    missing = [name for name in BENCH_MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"the load generator lacks {', '.join(missing)}: pip install 'perbench[local]'")
+
+
+def _tasks(specs: Sequence[TaskSpec], base: Path, mistakes: _Mistakes) -> "tuple[ResolvedTask, ...]":
     from perbench_bench.tasks import resolve  # noqa: PLC0415 - local mode uses the bench pod's code only when it runs
 
-    found = (_or_mistake(lambda task=task: resolve(task, base), mistakes) for task in specs)
-    return tuple(task for task in found if task is not None)
+    found = []
+    for spec in specs:
+        task = mistakes.collect(partial(resolve, spec, base))
+        if task is not None:
+            found.append(task)
+    return tuple(found)
 
 
-def _or_mistake(step: Callable[[], T], mistakes: list[str]) -> T | None:
-    try:
-        return step()
-    except UsageError as error:
-        mistakes.append(str(error))
-        return None
+class _Finder:
+    """Finds the files of models and reads how they are served."""
+
+    def __init__(self, base: Path, resolved: Resolved, tasks: "Sequence[ResolvedTask]", *, with_key: bool) -> None:
+        self._base = base
+        self._api = resolved.api
+        self._with_key = with_key
+        self._around = Surroundings(
+            cores=usable_cores(),
+            concurrency=resolved.concurrency,
+            tokens_per_request=longest_request(tasks),
+        )
+
+    def find(self, served: Served) -> LocalModel:
+        """The model, ready to be started. Raises UsageError; RunError where a hub fails."""
+        if served.endpoint is not None:
+            return EndpointModel(served.name, served.endpoint, with_key=self._with_key)
+        return find_llamacpp(served, self._base, self._api, self._around)

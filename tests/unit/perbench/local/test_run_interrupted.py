@@ -1,0 +1,130 @@
+"""Ctrl-C, SIGTERM and SIGHUP at each stage: 130, no process stays, and the same command goes on."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.benchmarks import FIRST_STAGE, endpoint, write_benchmark
+from tests.support.processes import nothing_stays, perbench, scripted_server
+from tests.support.runs import Ended, run
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A server that hangs in the middle of the second stage, so that a signal finds the run there."""
+
+    url: str
+    pid: int
+
+    def recover(self) -> None:
+        os.kill(self.pid, signal.SIGUSR1)
+
+
+@pytest.fixture
+def stuck() -> Iterator[Stuck]:
+    with scripted_server("hangs", after=FIRST_STAGE + 10) as (url, pid):
+        yield Stuck(url, pid)
+
+
+@pytest.fixture
+def good() -> Iterator[str]:
+    with scripted_server() as (url, _):
+        yield url
+
+
+def goes_on(file: Path, before: Ended, model: str = "a") -> Ended:
+    """Run again: the run ends, and what was recorded is not measured again."""
+    recorded = {stage.key: stage.started_at for stage in before.records(model)}
+    after = run(file)
+    assert after.exit_code in {0, 3}
+    assert after.results.run_id == before.results.run_id
+    assert after.results.start_time == before.results.start_time
+    assert after.stages(model) == ["first", "second"] * after.results.resolved.rounds
+    measured = {stage.key: stage.started_at for stage in after.records(model)}
+    assert {key: measured[key] for key in recorded} == recorded
+    assert not after.results.interrupted
+    return after
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_while_measuring(tmp_path: Path, stuck: Stuck, number: signal.Signals) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)])
+    stopped = run(file, stop_at="second: 32 requests", number=number)
+    assert stopped.exit_code == 130
+    assert stopped.stages("a") == ["first"]
+    assert stopped.results.interrupted
+    assert stopped.results.completion_time is None
+    assert "interrupted: 1 of 2 stages are recorded and kept; continue with: perbench run x.yaml\n" in stopped.out
+    conditions = stopped.status["conditions"]
+    assert isinstance(conditions, list)
+    assert {"Interrupted"} == {c["reason"] for c in conditions if c["type"] in {"LoadFinished", "Succeeded"}}
+    assert (stopped.directory / "report.html").exists()
+    stuck.recover()
+    again = goes_on(file, stopped)
+    assert "an unfinished run continues after its last finished stage" in again.out
+    assert "first: 32 requests" not in again.out
+
+
+def test_in_the_warm_up(tmp_path: Path, good: str) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", good)], load={"warmup": {"requests": 0, "seconds": 600}})
+    stopped = run(file, stop_at="first: 32 requests", number=signal.SIGINT)
+    assert stopped.exit_code == 130
+    assert stopped.stages("a") == []
+
+
+def test_between_two_launches(tmp_path: Path, good: str) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", good)], rounds=2)
+    stopped = run(file, stop_at="round 1/2  a  done", number=signal.SIGINT)
+    assert stopped.exit_code == 130
+    assert stopped.stages("a") == ["first", "second"]
+    goes_on(file, stopped)
+
+
+SIGNAL_IN_WRITE = """
+import os, signal
+synchronise = os.fsync
+def interrupted(descriptor):
+    name = os.readlink(f"/proc/self/fd/{{descriptor}}")
+    if "{name}" in name and os.path.isdir(os.path.dirname(name) + "/stages/a/0"):
+        os.kill(os.getpid(), signal.SIGINT)
+    synchronise(descriptor)
+os.fsync = interrupted
+"""
+
+
+@pytest.mark.parametrize("name", ["results.json", "status.yaml", "report.html"])
+def test_while_writing(tmp_path: Path, good: str, name: str) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", good)])
+    stopped = run(file, before=SIGNAL_IN_WRITE.format(name=name))
+    assert stopped.exit_code == 130
+    assert stopped.stages("a") == ["first", "second"]
+    assert not [path for path in stopped.directory.iterdir() if path.name.startswith(f".{name}")]
+    goes_on(file, stopped)
+
+
+def test_when_killed_outright_what_was_measured_is_kept(tmp_path: Path, stuck: Stuck) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)])
+    killed = run(file, stop_at="second: 32 requests", number=signal.SIGKILL)
+    assert killed.exit_code == -signal.SIGKILL
+    stuck.recover()
+    after = run(file)
+    assert after.stages("a") == ["first", "second"]
+    assert "first: 32 requests" not in after.out
+
+
+def test_twice_in_a_row_it_still_leaves_nothing_behind(tmp_path: Path, stuck: Stuck) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)])
+    with nothing_stays(), perbench("run", file.name, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        while "second: 32" not in process.stdout.readline():
+            pass
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with" in out
+    assert err == ""
