@@ -25,7 +25,10 @@ def main() -> int:
     """Start, say so, wait for the end."""
     status = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the library prints belongs into the log
-    settings: dict[str, Any] = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        return FAILED_EXIT  # whoever started it is gone already
+    settings: dict[str, Any] = json.loads(line)
     if settings["tethered"]:
         tether.tether(settings["parent"])
     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -62,26 +65,25 @@ def step_back(nice: int) -> dict[str, int | None]:
 def _serve(settings: dict[str, Any]) -> tuple[Any, str]:
     import xllamacpp  # noqa: PLC0415 - slow; the tether must hold before
 
-    params = xllamacpp.CommonParams()
+    return xllamacpp.Server(parameters(xllamacpp, settings)), xllamacpp.__version__
+
+
+def parameters(library: Any, settings: dict[str, Any]) -> Any:  # noqa: ANN401 - xllamacpp has no types
+    """The library's parameters for `settings`."""
+    params = library.CommonParams()
     params.model.path = settings["model"]
     params.hostnames = ["127.0.0.1"]
     params.port = settings["port"]
     params.n_parallel = settings["slots"]
     params.n_ctx = settings["context"]
-    for threads in (params.cpuparams, params.cpuparams_batch):
-        threads.n_threads = settings["threads"]
-    params.cache_type_k = _cache_type(xllamacpp, settings["cache_type_k"])
-    params.cache_type_v = _cache_type(xllamacpp, settings["cache_type_v"])
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
+    params.cache_type_k = getattr(library.ggml_type, f"GGML_TYPE_{settings['cache_type_k'].upper()}")
+    params.cache_type_v = getattr(library.ggml_type, f"GGML_TYPE_{settings['cache_type_v'].upper()}")
     attention = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}[settings["flash_attention"]]
-    params.flash_attn_type = getattr(xllamacpp.llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{attention}")
+    params.flash_attn_type = getattr(library.llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{attention}")
     params.n_batch = settings["batch"]
     params.n_ubatch = settings["ubatch"]
-    _fix(params)
-    return xllamacpp.Server(params), xllamacpp.__version__
-
-
-def _fix(params: Any) -> None:  # noqa: ANN401 - a class of the library, which has no types
-    """What is always so in local mode: no prefix cache, nothing adjusted behind our back, the CPU."""
+    # What is always so in local mode: no prefix cache, nothing adjusted behind our back, the CPU.
     params.cache_prompt = False
     params.cache_ram_mib = 0
     params.n_ctx_checkpoints = 0
@@ -89,10 +91,7 @@ def _fix(params: Any) -> None:  # noqa: ANN401 - a class of the library, which h
     params.n_gpu_layers = 0
     params.endpoint_metrics = True
     params.verbosity = LOG_LEVEL
-
-
-def _cache_type(library: Any, kind: str) -> Any:  # noqa: ANN401 - the library has no types
-    return getattr(library.ggml_type, f"GGML_TYPE_{kind.upper()}")
+    return params
 
 
 def _end_with_input() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from perbench.failures import Failure, RunError, UsageError
-from perbench.local.server_end import Ended, ended_early, ended_late, never_ready, parse_oom_kills
+from perbench.local.server_end import Ended, ended_early, ended_late, model_gone, never_ready, parse_oom_kills
 from perbench.runtimes.llamacpp import LlamaCpp
 from perbench.runtimes.llamacpp_local import ENVIRONMENT, LocalSettings
 
@@ -95,8 +95,8 @@ class LocalServer:
         return self.exit_code is None
 
     def failure(self) -> Failure | None:
-        """Why it ended, though nobody stopped it. None while it runs."""
-        ended = self._process.ended()
+        """Why it ended. None while it runs, and after `stop`."""
+        ended = None if self._process.stopped else self._process.ended()
         return ended_late(ended) if ended else None
 
     def stop(self) -> None:
@@ -115,15 +115,18 @@ class LocalServer:
 def start_server(start: ServerStart, log: Path, ready_seconds: float) -> LocalServer:
     """Start a server and wait until it is ready. Its log is appended to `log`.
 
-    The server ends with this process, however that ends; where it is called from another thread than the main one, it
-    ends with that thread's process only once its model is loaded.
+    The server ends with this process, however that ends. Called from another thread than the main one, a server that
+    is still loading its model then does so first.
 
-    Raises UsageError: nothing to serve with. RunError: `ServerExited`, `OutOfMemory`, `ServerNotReady`. Whatever is
-    raised, also KeyboardInterrupt, no process stays.
+    Raises UsageError: nothing to serve with. RunError: `ModelNotFound`, `ServerExited`, `OutOfMemory`,
+    `ServerNotReady`. Whatever is raised, also KeyboardInterrupt, no process stays.
     """
     check_installed()
+    if not start.model.is_file():
+        raise RunError(model_gone(start.model.name))
     process = _Process(start, log)
     try:
+        process.tell(start)
         return LocalServer(process, _wait_until_ready(process, ready_seconds))
     except BaseException:
         process.stop(0.0)
@@ -136,6 +139,7 @@ class _Process:
     def __init__(self, start: ServerStart, log: Path) -> None:
         self._oom_kills = _oom_kills()
         self._log = log
+        self.stopped = False
         self.started = time.monotonic()
         with log.open("ab") as stderr:
             self._log_start = stderr.tell()
@@ -147,10 +151,9 @@ class _Process:
                 env={**os.environ, **start.environment},
                 start_new_session=True,  # a Ctrl-C in the terminal is for us
             )
-        with contextlib.suppress(BrokenPipeError):  # it has ended already: waiting for it says how
-            self._write(start)
 
-    def _write(self, start: ServerStart) -> None:
+    def tell(self, start: ServerStart) -> None:
+        """Send the settings."""
         # Tethering goes by the thread that forked: one that ends before the process would take the server with it.
         tethered = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
         settings = start.settings.model_dump(by_alias=False)
@@ -158,8 +161,9 @@ class _Process:
         stdin = self.popen.stdin
         assert stdin is not None  # noqa: S101 - opened as a pipe above; tells the type checker
         line = json.dumps({**settings, **own, "parent": os.getpid(), "tethered": tethered})
-        stdin.write(line.encode() + b"\n")
-        stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already: waiting for it says how
+            stdin.write(line.encode() + b"\n")
+            stdin.flush()
 
     def ended(self) -> Ended | None:
         """How it ended. None while it runs."""
@@ -193,6 +197,7 @@ class _Process:
 
     def stop(self, grace: float) -> None:
         """SIGTERM, `grace` seconds, SIGKILL. An interruption in between kills at once."""
+        self.stopped = self.stopped or self.popen.poll() is None
         try:
             if grace and self.popen.poll() is None:
                 self.popen.terminate()

@@ -39,6 +39,12 @@ def ended_late(ended: Ended) -> Failure:
     return _failure(ended, "while it was measured")
 
 
+def model_gone(name: str) -> Failure:
+    """The failure of a model whose file has gone since it was found."""
+    message = f"the model's file {name} is not there any more; put it back and run again"
+    return Failure(blame=Blame.TARGET, reason="ModelNotFound", message=message)
+
+
 def never_ready(seconds: float, log: str) -> Failure:
     """The failure of a server that runs, but does not say that it is ready."""
     words = last_words(log) or "its log is empty"
