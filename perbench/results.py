@@ -4,10 +4,9 @@ Times are milliseconds, sizes bytes, rates per second, unless a name says otherw
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from perbench.api.defaults import Resolved
 from perbench.base import Document
@@ -42,12 +41,19 @@ class Finding(Document):
     """One line of a verdict, as data: what was measured against which limit, and what to do about it."""
 
     code: str = Field(pattern=r"^[A-Z][A-Za-z]*$")
+    """What was found, as one CamelCase word that is never renamed."""
     invalidates: bool
+    """Whether the stage's figures cannot be trusted."""
     measured: float | None
+    """What was measured, in `unit`. None: there is no figure to it."""
     threshold: float | None
+    """The limit it was held against, in `unit`."""
     unit: str
+    """Of both figures."""
     rule: str
+    """What was judged, in words."""
     advice: str
+    """What to do about it."""
 
 
 class TokensPerChunk(StrEnum):
@@ -61,46 +67,69 @@ class Histogram(Document):
     """Log-linear histogram: `counts[i]` observations in bin `bins[i]`, empty bins left out. Values in milliseconds."""
 
     bins: tuple[int, ...] = ()
+    """Numbers of the bins that are not empty, rising. Bin 0 is below 1 µs; then 128 equal bins per power of two."""
     counts: tuple[int, ...] = ()
+    """Observations in each of them."""
     total: int = 0
+    """All observations."""
     sum: float = 0.0
+    """Exact sum of all observations."""
     max: float | None = None
+    """The largest observation. None: there is none."""
 
 
 class RequestColumns(Document):
     """One row per measured request, in the order sent; columns have equal lengths."""
 
     item: tuple[int, ...]
+    """Which of the task's items was asked, from 0."""
     outcome: tuple[Outcome, ...]
+    """How the request ended."""
     sent_seconds: tuple[float, ...]
     """When it was sent, from the opening of the window."""
     ttft_ms: tuple[float | None, ...]
+    """To the first chunk with text, from when the slot came free. None: no such chunk came."""
     ttft_sent_ms: tuple[float | None, ...]
+    """To the same chunk, from when the request was sent."""
     connect_ms: tuple[float, ...]
-    e2e_ms: tuple[float | None, ...]
+    """Connecting (with TLS), where a new connection was needed; else 0. Part of `ttftMs`, not of `ttftSentMs`."""
+    e2e_ms: tuple[float | None, ...] = Field(alias="e2eMs")
+    """To the last byte, from when the slot came free. None: it failed."""
     tpot_ms: tuple[float | None, ...]
+    """Time per output token after the first chunk. None: all tokens came in one chunk, or the server counts none."""
     input_tokens: tuple[int | None, ...]
+    """As the server counts them."""
     output_tokens: tuple[int | None, ...]
+    """As the server counts them."""
     cached_tokens: tuple[int | None, ...]
+    """Input tokens the server took from a cache, as it says."""
     finish: tuple[str | None, ...]
+    """Why the server stopped: `stop`, `length` …"""
     score: tuple[float | None, ...]
     """0 to 1 as the scorer gave it; None: not scored. A failed item asked again after the window is scored here."""
     answer: tuple[str | None, ...]
+    """What the model said. None: not kept, or nothing was said."""
 
 
 class ClientRecord(Document):
-    """What the load generator did to the figures (measurement.md §4)."""
+    """What the load generator did to the figures."""
 
     error_p50_ms: float | None
+    """Median of what the client added to a request. None: too few requests."""
     error_p99_ms: float | None
+    """The highest percentile of the same that the number of requests allows."""
     error_tail_percentile: float | None
-    """The percentile `error_p99_ms` really is (99 from 1,000 requests, lower below)."""
+    """The percentile `errorP99Ms` really is (99 from 1,000 requests, lower below)."""
     read_delay_p50_ms: float | None
+    """Median time between the arrival of bytes and their reading."""
     run_queue_wait_ms: float | None
     """Mean wait for a core per wake-up of the load generator's thread. None: the kernel does not say."""
     concurrency_delivered: float | None
+    """Requests really in flight on average: the concurrency asked for, less what the client lost."""
     cpu_ms_per_request: float | None
+    """Processor time of the load generator per request."""
     peak_rss_bytes: int
+    """Largest resident size of the load generator."""
 
 
 class MemoryRecord(Document):
@@ -115,7 +144,9 @@ class MemoryRecord(Document):
     file_peak_bytes: int | None = None
     """Peak of the sum of resident pages of mapped files (RssFile). What processes share counts in each of them."""
     samples: int
+    """Readings within the window."""
     source: str
+    """Where it was read."""
     reason: str | None = None
     """Why there is no figure, where there is none."""
 
@@ -124,25 +155,46 @@ class StageRecord(Document):
     """One task, one repeat: a load from warm-up to the last answer."""
 
     task: str
+    """One of `tasks[].name`."""
     round: int
-    repeat: int
-    started_at: datetime
+    """That of its launch, from 0."""
+    repeat: int | None
+    """Which measurement of the task within the round, from 0. None: the extra stage of one request at a time, for
+    latency basis Unloaded. Only its latency is used."""
+    started_at: AwareDatetime
+    """When its warm-up began."""
     concurrency: int
+    """Requests in flight that were asked for."""
     warmup_requests: int
+    """Sent before the window opened, and not measured."""
     filler_requests: int
+    """Sent to keep the load up until the last measured request had ended, and not measured."""
     window_seconds: float
+    """From the first measured request to the sending of the last one."""
     output_tokens_in_window: int
+    """Tokens that arrived in the window, whoever asked for them."""
     requests_in_window: int
+    """Requests that succeeded in the window, whoever asked for them."""
     requests: RequestColumns
+    """The measured requests."""
     itl: Histogram
+    """Times between tokens, over all tokens of all requests."""
     chunk_gap: Histogram
+    """Times between chunks as they arrived: what a reader sees."""
     tokens_per_chunk: TokensPerChunk | None
+    """Whether the server says how many tokens a chunk carries. None: nothing came in chunks."""
     tokens_per_chunk_ratio: float | None
+    """Mean tokens per chunk. Where it is estimated and above 1.05, times between tokens are withheld."""
     prompt_fit: Mapping[str, float] = Field(default_factory=dict)
+    """How prompts of a wanted length were made (synthetic loads). Empty for other tasks."""
     memory: MemoryRecord | None
+    """None: the server runs elsewhere."""
+    request_parameters: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """What every request carried beside the prompt: sampling, token limit, cache settings."""
     client: ClientRecord
+    """What the load generator did to the figures."""
     findings: tuple[Finding, ...]
-    """Empty when nothing was wrong; see `valid`."""
+    """What was found. Empty when nothing was wrong."""
 
     @property
     def valid(self) -> bool:
@@ -150,7 +202,7 @@ class StageRecord(Document):
         return not any(finding.invalidates for finding in self.findings)
 
     @property
-    def key(self) -> tuple[str, int, int]:
+    def key(self) -> tuple[str, int, int | None]:
         """(task, round, repeat): what is never measured twice in one run."""
         return (self.task, self.round, self.repeat)
 
@@ -159,30 +211,40 @@ class LaunchRecord(Document):
     """One start of one model: a round."""
 
     round: int
+    """From 0."""
     order: int
     """Position among the models of this round, from 0 (the order is counterbalanced over rounds)."""
     ready_seconds: float | None = None
+    """From its start to its first sign of readiness. None: nothing was started, or it never was ready."""
     stages: tuple[StageRecord, ...] = ()
+    """In the order they were measured."""
     failure: Failure | None = None
+    """Why it came to no good end, where it did not."""
 
 
 class ModelRecord(Document):
     """One entry of `spec.models` as it was really served."""
 
     name: str
+    """As in `spec.models`."""
     source: Mapping[str, JsonValue]
-    """kind (Packaged, File, Hub, Endpoint), file name, sha256, bytes, revision, url … what identifies the model."""
+    """What identifies the model: kind (Packaged, File, Hub, Endpoint), file name, sha256, bytes, revision, url …"""
     runtime: str | None
     """Runtime that really served it. None: an endpoint."""
     substituted_for: str | None = None
     """The runtime the file asked for, where another one had to serve."""
     runtime_version: str | None = None
+    """As the runtime says it."""
     server_arguments: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """In effect, as far as they are known."""
     throughput_unit: str
-    """accelerator, server or endpoint (measurement.md §2)."""
+    """What throughput is per: accelerator, server or endpoint."""
     units: int = 1
+    """How many of them serve the model: throughput is divided by it."""
     memory_basis: str | None = "Footprint"
+    """What the memory figure counts. None: it is not measured."""
     launches: tuple[LaunchRecord, ...] = ()
+    """One per round."""
 
     @property
     def failure(self) -> Failure | None:
@@ -190,7 +252,14 @@ class ModelRecord(Document):
         return next((launch.failure for launch in self.launches if launch.failure), None)
 
     def stages(self, task: str) -> tuple[StageRecord, ...]:
-        """All stages of one task, over rounds and repeats."""
+        """All stages of one task under load, over rounds and repeats."""
+        return tuple(stage for stage in self._stages(task) if stage.repeat is not None)
+
+    def unloaded_stages(self, task: str) -> tuple[StageRecord, ...]:
+        """The stages of one task with one request at a time, one per round; empty where nobody asked for them."""
+        return tuple(stage for stage in self._stages(task) if stage.repeat is None)
+
+    def _stages(self, task: str) -> tuple[StageRecord, ...]:
         return tuple(stage for launch in self.launches for stage in launch.stages if stage.task == task)
 
 
@@ -198,28 +267,41 @@ class TaskRecord(Document):
     """A task as it was really put: enough to know two results asked the same."""
 
     name: str
+    """As in `spec.tasks`."""
     kind: TaskKind
+    """What throughput counts."""
     items: int
+    """Measured in each stage."""
     sha256: str
     """Over the rendered prompts, answers, scoring and token limit."""
     max_tokens: int
+    """Output tokens per answer at most."""
 
 
 class Results(Document):
     """results.json."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of this format. It rises when a field is removed, renamed or changes its meaning."""
     name: str
+    """Of the benchmark."""
     run_id: str
+    """Ten hexadecimal digits that stand for what was measured."""
     spec: Mapping[str, JsonValue]
     """The spec of the run, canonical form."""
     resolved: Resolved
     """The settings it used: what the spec says, and the defaults of that version where it says nothing."""
-    start_time: datetime
-    completion_time: datetime | None = None
+    start_time: AwareDatetime
+    """When the first command of this run began."""
+    completion_time: AwareDatetime | None = None
+    """When it ended. None: it is not at its end."""
     interrupted: bool = False
+    """Somebody stopped it; it can be continued."""
     stopped: Failure | None = None
     """Why the run could not go on to its end, where no model is to blame: a full disk. It continues when told to."""
     provenance: Mapping[str, JsonValue]
+    """Machine and software: processor, cores, memory, kernel, versions. No host, user or path."""
     tasks: tuple[TaskRecord, ...]
+    """What was asked, in the order of the spec."""
     models: tuple[ModelRecord, ...]
+    """What was measured, in the order of the spec."""
