@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from perbench.evaluation.sentence import headline, remarks, why_no_score
 from perbench.evaluation.values import Cell, Evaluation, Exclusion, Figures, Row, Spread, TaskEvaluation
 from perbench.per.words import ABSENT, published_cell, reference_cell, why_absent, why_left_out
+from perbench.report.document import DASH
 from perbench.report.figures import AxisView, axes, percent, significant, spread
 from perbench.report.notices import Notice, notices
 from perbench.results import Outcome, TaskKind
-
-DASH = "\N{EN DASH}"
 
 EXCLUSION_LABELS: Mapping[Exclusion, str] = {
     Exclusion.MODEL_FAILED: "failed",
