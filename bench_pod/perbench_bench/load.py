@@ -15,9 +15,10 @@ from perbench.progress import Progress
 from perbench.results import Outcome, StageRecord
 from perbench.statistics import histogram
 from perbench.statistics.percentiles import PERCENTS, Summary, summarise
-from perbench_bench.prompts import fit_prompt_length, synthetic_requests
+from perbench_bench.prompts import fit_prompt_length, fit_record, synthetic_requests
 from perbench_bench.session import open_session, preflight
-from perbench_bench.stage import StagePlace, StagePlan, StageResult, run_stage
+from perbench_bench.stage import StageResult, run_stage
+from perbench_bench.stage_plan import StagePlace, StagePlan
 from perbench_bench.tasks import resolve
 
 ERROR_PERCENT = 1.0
@@ -80,12 +81,12 @@ async def _run(request: LoadRequest, report: Callable[[Progress], None]) -> Stag
         warmup=Warmup(requests=request.warmup, seconds=0),
         max_seconds=LONGEST_SECONDS,
     )
-    session = await open_session(request.target, load.request_timeout_seconds, seed=42)
-    await preflight(session, "Say a word.", 2)
+    session = await open_session(request.target, load, seed=42)
+    session = await preflight(session, "Say a word.", 2)
     fit = await fit_prompt_length(session, task)
     requests = synthetic_requests(session, task, fit.words_for(request.input_tokens), 0)
     plan = StagePlan(
-        task, StagePlace(0, 0, first=True), load, requests, fit.record(), request.duration_seconds,
+        task, StagePlace(0, 0, first=True), load, requests, fit_record(fit), request.duration_seconds,
         judge_steadiness=request.warmup > 0,
     )  # fmt: skip
     return await run_stage(session, plan, None, report)

@@ -18,11 +18,13 @@ from perbench.files import write_atomically
 from perbench.plan import Plan
 from perbench.progress import Progress
 from perbench_bench.memory import MemoryReader
-from perbench_bench.prompts import StageRequests, few_items, fit_prompt_length, requests_of_items, synthetic_requests
+from perbench_bench.prompts import few_items, fit_prompt_length, fit_record, requests_of_items, synthetic_requests
 from perbench_bench.session import Session, open_session, preflight
-from perbench_bench.stage import StagePlace, StagePlan, run_stage
+from perbench_bench.stage import run_stage
+from perbench_bench.stage_plan import StagePlace, StagePlan
 from perbench_bench.tasks import ResolvedTask, resolve
-from perbench_bench.tasks.synthetic import LengthFit, synthetic_prompt
+from perbench_bench.tasks.synthetic import LengthFit, prompt
+from perbench_bench.unloaded import unloaded_load, unloaded_task, with_items_of
 
 INTERRUPTED = 130
 PREFLIGHT_TOKENS = 8
@@ -81,48 +83,62 @@ async def run_plan(plan: Plan, tasks: list[ResolvedTask], output: Path) -> Failu
     """Run all stages that have no file yet. Returns the failure that ended it, None when all are recorded."""
     missing = _missing(plan, tasks, output)
     for task, _ in missing:
-        if refused := few_items(task.items, plan.load.concurrency):
+        if refused := few_items(task.count, plan.load.concurrency):
             return refused
     if not missing:
         return None
-    session = await open_session(plan.target, plan.load.request_timeout_seconds, plan.seed)
+    session = await open_session(plan.target, plan.load, plan.seed)
     memory = MemoryReader(plan.memory) if plan.memory else None
-    await preflight(session, _any_prompt(session, missing[0][0]), PREFLIGHT_TOKENS)
+    session = await preflight(session, _any_prompt(session, missing[0][0]), PREFLIGHT_TOKENS)
     fits: dict[str, LengthFit] = {}
     for number, (task, repeat) in enumerate(missing):
-        requests = await _requests(session, task, repeat, fits)
+        if task.synthetic is not None and task.name not in fits:
+            fits[task.name] = await fit_prompt_length(session, task)
         place = StagePlace(plan.round, repeat, first=number == 0)
-        fit = fits[task.name].record() if task.name in fits else {}
-        stage = StagePlan(task, place, plan.load, requests, fit)
+        stage = stage_plan(session, plan, task, place, fits.get(task.name))
         result = await run_stage(session, stage, memory, say)
         if result.aborted:
             return result.aborted
-        write_atomically(_file(output, task, repeat), result.record.model_dump_json(by_alias=True))
+        record = with_items_of(result.record, task)
+        write_atomically(_file(output, task, repeat), record.model_dump_json(by_alias=True))
     return None
 
 
-def _missing(plan: Plan, tasks: list[ResolvedTask], output: Path) -> list[tuple[ResolvedTask, int]]:
+def _missing(plan: Plan, tasks: list[ResolvedTask], output: Path) -> list[tuple[ResolvedTask, int | None]]:
     """The stages that have no file yet, in order; makes the directory and forgets an earlier failure."""
     output.mkdir(parents=True, exist_ok=True)
     (output / "failure.json").unlink(missing_ok=True)
-    stages = [(task, repeat) for task in tasks for repeat in range(plan.repeats)]
+    by_name = {task.name: task for task in tasks}
+    stages = [(by_name[name], repeat) for name, repeat in plan.stage_keys]
     return [(task, repeat) for task, repeat in stages if not _file(output, task, repeat).exists()]
 
 
-async def _requests(session: Session, task: ResolvedTask, repeat: int, fits: dict[str, LengthFit]) -> StageRequests:
-    if task.synthetic is None:
-        return requests_of_items(session, task)
-    if task.name not in fits:
-        fits[task.name] = await fit_prompt_length(session, task)
-    return synthetic_requests(session, task, fits[task.name].words_for(task.synthetic.input_tokens), repeat)
+def stage_plan(session: Session, plan: Plan, task: ResolvedTask, place: StagePlace, fit: LengthFit | None) -> StagePlan:
+    """What one stage sends; `fit` where the task is synthetic."""
+    unloaded = plan.unloaded_requests if place.repeat is None else None
+    put = task if unloaded is None else unloaded_task(task, unloaded)
+    if task.synthetic is not None and fit is not None:
+        words = fit.words_for(task.synthetic.input_tokens)
+        block = plan.repeats if place.repeat is None else place.repeat
+        requests = synthetic_requests(session, task, words, block, put.count)
+    else:
+        requests = requests_of_items(session, put)
+    return StagePlan(
+        task=put,
+        place=place,
+        load=plan.load if unloaded is None else unloaded_load(plan.load),
+        requests=requests,
+        prompt_fit=fit_record(fit) if fit else {},
+        judge_steadiness=unloaded is None,
+    )
 
 
 def _any_prompt(session: Session, task: ResolvedTask) -> str:
-    return task.items[0].prompt if task.synthetic is None else synthetic_prompt(session.seed, 0, 16)
+    return task.items[0].prompt if task.synthetic is None else prompt(session.seed, 0, 16)
 
 
-def _file(output: Path, task: ResolvedTask, repeat: int) -> Path:
-    return output / f"{task.name}.{repeat}.json"
+def _file(output: Path, task: ResolvedTask, repeat: int | None) -> Path:
+    return output / f"{task.name}.{'unloaded' if repeat is None else repeat}.json"
 
 
 def say(progress: Progress) -> None:

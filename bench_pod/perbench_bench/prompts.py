@@ -1,7 +1,6 @@
 """The requests of one stage, written before it starts: nothing is built while the clock runs."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perbench.failures import Blame, Failure, RunError
@@ -9,7 +8,7 @@ from perbench_bench.engine.feed import Role, Ticket
 from perbench_bench.engine.reply import Reply
 from perbench_bench.session import Session
 from perbench_bench.tasks import ResolvedTask
-from perbench_bench.tasks.synthetic import LengthFit, synthetic_prompt
+from perbench_bench.tasks.synthetic import MAX_PROMPTS, LengthFit, prompt
 
 SPARE_SYNTHETIC = 64
 """Different prompts for warm-up and filler of a synthetic load; they come round again."""
@@ -41,16 +40,21 @@ def requests_of_items(session: Session, task: ResolvedTask) -> StageRequests:
     return StageRequests(measured, tuple(spare))
 
 
-def synthetic_requests(session: Session, task: ResolvedTask, words: int, repeat: int) -> StageRequests:
-    """A synthetic load with prompts of `words` words. Every prompt of a run is different, also between repeats."""
+def synthetic_requests(
+    session: Session, task: ResolvedTask, words: int, repeat: int, measured_count: int | None = None
+) -> StageRequests:
+    """A synthetic load with prompts of `words` words. Every prompt of a run is different, also between repeats.
+
+    `measured_count` of a last stage that is shorter or longer than the repeats. None: all that the task has.
+    """
     if task.synthetic is None:
         raise ValueError(f"task {task.name} is not synthetic")
-    count = len(task.items)
+    count = task.count if measured_count is None else measured_count
 
     def request(index: int) -> bytes:
-        return session.request(synthetic_prompt(session.seed, index, words), task.max_tokens, force_length=True)
+        return session.request(prompt(session.seed, index, words), task.max_tokens, force_length=True)
 
-    first = repeat * (count + SPARE_SYNTHETIC)
+    first = repeat * (task.count + SPARE_SYNTHETIC)
     measured = tuple(request(first + i) for i in range(count))
     return StageRequests(measured, tuple(request(first + count + i) for i in range(SPARE_SYNTHETIC)))
 
@@ -61,16 +65,22 @@ async def fit_prompt_length(session: Session, task: ResolvedTask) -> LengthFit:
         raise ValueError(f"task {task.name} is not synthetic")
     target = task.synthetic.input_tokens
     fit = LengthFit()
-    words = fit.words_for(target)
+    seen: list[tuple[int, int]] = []
     for attempt in range(FIT_REQUESTS):
-        prompt = synthetic_prompt(session.seed, -1 - attempt, words)
-        reply = (await session.ask([session.request(prompt, 1)]))[0]
-        tokens = _counted(session, reply)
-        fit = fit.observed(words, tokens)
+        words = fit.words_for(target)
+        # Prompts from the far end: no load ever sends one of them again.
+        request = session.request(prompt(session.seed, MAX_PROMPTS - 1 - attempt, words), 1)
+        tokens = _counted(session, (await session.ask([request]))[0])
+        seen.append((words, tokens))
+        fit = LengthFit.of(seen)
         if abs(tokens - target) <= target * FIT_GOOD_PERCENT / 100:
             break
-        words = fit.words_for(target)
     return fit
+
+
+def fit_record(fit: LengthFit) -> dict[str, float]:
+    """The fit as it is stored with a stage."""
+    return {"offset": fit.offset, "slope": fit.slope, "observations": float(fit.observations)}
 
 
 def _counted(session: Session, reply: Reply) -> int:
@@ -80,12 +90,12 @@ def _counted(session: Session, reply: Reply) -> int:
     return reply.input_tokens
 
 
-def few_items(items: Sequence[object], concurrency: int) -> Failure | None:
+def few_items(items: int, concurrency: int) -> Failure | None:
     """Too few items keep the loop full only for a moment: refused (measurement.md §1)."""
-    if len(items) >= 4 * concurrency:
+    if items >= 4 * concurrency:
         return None
     message = (
-        f"{len(items)} items at concurrency {concurrency}: at least {4 * concurrency} are needed, or the figures are "
+        f"{items} items at concurrency {concurrency}: at least {4 * concurrency} are needed, or the figures are "
         "those of a loop filling and draining; raise the limit or lower the concurrency"
     )
     return Failure(blame=Blame.MEASUREMENT, reason="TooFewItems", message=message)

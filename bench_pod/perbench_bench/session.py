@@ -5,10 +5,13 @@ import os
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pydantic import JsonValue
+
+from perbench.api.models import Protocol
 from perbench.failures import Blame, Failure, RunError, shorten
-from perbench.plan import Target
+from perbench.plan import LoadPlan, Target
 from perbench.results import Outcome
 from perbench_bench.engine.closed_loop import ClosedLoop, Wire, resolve
 from perbench_bench.engine.connection import Clock
@@ -30,18 +33,23 @@ class Session:
     target: Target
     origin: Origin
     addresses: tuple[str, ...]
-    timeout_seconds: float
+    load: LoadPlan
     seed: int
     run_queue: RunQueue
     clock: Clock = time.perf_counter_ns
 
     def request(self, prompt: str, max_tokens: int, *, force_length: bool = False) -> bytes:
         """One request, ready for the wire."""
-        protocol = PROTOCOLS[self.target.protocol]
-        sampling = Sampling(max_tokens, self.seed, force_length and self.target.can_force_length)
+        protocol, sampling = PROTOCOLS[self.target.protocol], self._sampling(max_tokens, force_length)
         body = protocol.body(self.target.model, prompt, sampling, self.target.extra_body)
         variable = self.target.api_key_variable
         return request_bytes(self.origin, protocol.path, body, os.environ.get(variable) if variable else None)
+
+    def parameters(self, max_tokens: int, *, force_length: bool) -> dict[str, JsonValue]:
+        """What every request carries beside the prompt."""
+        write = PROTOCOLS[self.target.protocol].write
+        body = write(self.target.model, "", self._sampling(max_tokens, force_length)) | self.target.extra_body
+        return {key: value for key, value in body.items() if key not in {"prompt", "messages", "inputs"}}
 
     def read(self, exchange: Exchange) -> Reply:
         """What the server answered."""
@@ -49,7 +57,11 @@ class Session:
 
     def wire(self, request: Callable[[Ticket], bytes]) -> Wire:
         """The loop's way to this server."""
-        return Wire(self.origin, self.addresses, request, self.timeout_seconds)
+        load = self.load
+        return Wire(self.origin, self.addresses, request, load.request_timeout_seconds, load.idle_timeout_seconds)
+
+    def _sampling(self, max_tokens: int, force_length: bool) -> Sampling:
+        return Sampling(max_tokens, self.seed, force_length and self.target.can_force_length)
 
     async def ask(self, requests: Sequence[bytes]) -> list[Reply]:
         """Ask one after the other, outside any measurement."""
@@ -74,7 +86,7 @@ class _Collector:
         return self._replies[-1].outcome is Outcome.SUCCESS
 
 
-async def open_session(target: Target, timeout_seconds: float, seed: int) -> Session:
+async def open_session(target: Target, load: LoadPlan, seed: int) -> Session:
     """Look the server's name up and learn how idle this process is. Raises RunError: the name cannot be resolved."""
     origin = Origin.parse(target.url)
     run_queue = RunQueue(asyncio.get_running_loop())
@@ -82,7 +94,7 @@ async def open_session(target: Target, timeout_seconds: float, seed: int) -> Ses
     for attempt in range(RESOLVE_ATTEMPTS):
         try:
             addresses = await resolve(origin)
-            return Session(target, origin, addresses, timeout_seconds, seed, run_queue)
+            return Session(target, origin, addresses, load, seed, run_queue)
         except OSError as error:
             if attempt + 1 == RESOLVE_ATTEMPTS:
                 raise RunError(_unresolved(origin, error)) from error
@@ -113,9 +125,27 @@ def failure_of(outcome: Outcome, error: str, url: str) -> Failure:
     return Failure(blame=blame, reason=reason, message=shorten(f"{url}: {error}"))
 
 
-async def preflight(session: Session, prompt: str, max_tokens: int) -> Reply:
-    """One real generation before any load: a server that cannot do this cannot be measured. Raises RunError."""
-    reply = (await session.ask([session.request(prompt, max_tokens)]))[0]
+def candidates(target: Target) -> tuple[Target, ...]:
+    """Ways to ask, the best first. A server of the OpenAI kind may take extensions, or refuse what it does not know.
+
+    `cache_prompt: false` (llama-server) keeps repeats from being answered out of the prefix cache; others ignore it.
+    """
+    if target.protocol is Protocol.TGI or "cache_prompt" in target.extra_body:
+        return (target,)
+    without_cache = target.model_copy(update={"extra_body": {**target.extra_body, "cache_prompt": False}})
+    return (without_cache, target.model_copy(update={"can_force_length": False}))
+
+
+async def preflight(session: Session, prompt: str, max_tokens: int) -> Session:
+    """One real generation before any load: a server that cannot do this cannot be measured.
+
+    Returns the session that asks as the server was found to take it. Raises RunError.
+    """
+    for target in candidates(session.target):
+        asking = replace(session, target=target)
+        reply = (await asking.ask([asking.request(prompt, max_tokens, force_length=True)]))[0]
+        if reply.outcome is not Outcome.CLIENT_ERROR:
+            break
     if reply.outcome is not Outcome.SUCCESS:
         raise RunError(failure_of(reply.outcome, reply.error or "", session.target.url))
     if reply.output_tokens is None:
@@ -124,7 +154,7 @@ async def preflight(session: Session, prompt: str, max_tokens: int) -> Reply:
             "speed cannot be measured: turn usage in streams on, or use another protocol"
         )
         raise RunError(Failure(blame=Blame.TARGET, reason="NoTokenCounts", message=message))
-    return reply
+    return asking
 
 
 def peak_rss_bytes() -> int:

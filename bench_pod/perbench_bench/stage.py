@@ -1,41 +1,26 @@
 """One stage: warm up, load, ask failed items again, score, and put it all into one record."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from perbench.failures import Blame, Failure, RunError
-from perbench.plan import LoadPlan, Warmup
+from perbench.plan import LoadPlan
 from perbench.progress import Progress, StagePhase
-from perbench.results import MemoryRecord, Outcome, RequestColumns, StageRecord, TokensPerChunk
+from perbench.results import Outcome, StageRecord
 from perbench_bench.engine.closed_loop import ClosedLoop
-from perbench_bench.engine.feed import Feed, Limits
-from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, TimeHistogram, milliseconds
+from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.recorder import Recorder
-from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, judge_stage, tpot_ms
+from perbench_bench.engine.verdict import ClientUse
 from perbench_bench.memory import MemoryReader
-from perbench_bench.prompts import StageRequests
 from perbench_bench.session import Session, failure_of, peak_rss_bytes
-from perbench_bench.tasks import ResolvedTask, score
+from perbench_bench.stage_plan import StagePlan, limits_of
+from perbench_bench.stage_record import StageEnd, record_of
 
 PROGRESS_SECONDS = 0.5
-FIRST_WARMUP_SECONDS = 10.0
-"""Warm-up after a start of the server (measurement.md §1); later stages on it need only requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class StagePlace:
-    """Which stage of the plan this is."""
-
-    round: int
-    repeat: int
-    first: bool
-    """The first stage after the server's start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +29,6 @@ class StageResult:
 
     record: StageRecord
     aborted: Failure | None
-
-
-def limits_of(
-    load: LoadPlan, measured: int, place: StagePlace, now: int, window_seconds: float | None = None
-) -> Limits:
-    """When the phases of a stage end. The default warm-up is measurement.md §1's."""
-    default = Warmup(requests=2 * load.concurrency, seconds=FIRST_WARMUP_SECONDS if place.first else 0.0)
-    warmup = load.warmup or default
-    deadline = now + int(load.max_seconds * 1e9)
-    return Limits(warmup.requests, warmup.seconds, measured, window_seconds, deadline)
-
-
-@dataclass(frozen=True, slots=True)
-class StagePlan:
-    """All a stage needs, decided."""
-
-    task: ResolvedTask
-    place: StagePlace
-    load: LoadPlan
-    requests: StageRequests
-    prompt_fit: dict[str, float]
-    window_seconds: float | None = None
-    judge_steadiness: bool = True
 
 
 async def run_stage(
@@ -82,6 +44,9 @@ async def run_stage(
     )
     loop = ClosedLoop(session.wire(plan.requests.of), feed, recorder, plan.load.concurrency, session.clock)
     ticker = asyncio.create_task(_tell(plan, feed, report))
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection in the middle of a read would be counted against the server
     cpu = time.process_time()
     session.run_queue.start()
     if memory:
@@ -89,15 +54,19 @@ async def run_stage(
     try:
         await loop.run()
     finally:
+        gc.enable()
+        gc.unfreeze()
         ticker.cancel()
         wait = session.run_queue.stop()
         held = memory.stop() if memory else None
-    aborted = failure_of(*recorder.aborted, session.target.url) if recorder.aborted else None
+    fatal = recorder.aborted or recorder.nothing_succeeded()
+    aborted = failure_of(*fatal, session.target.url) if fatal else None
     if not feed.measured_sent:
         raise RunError(aborted or _nothing_measured(plan.load))
     use = ClientUse(wait, time.process_time() - cpu, peak_rss_bytes(), recorder.requests)
     again = await _ask_again(session, plan, recorder) if aborted is None else {}
-    record = _record(plan, feed, recorder.seen, use, held, again, started_at)
+    parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
+    record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
     return StageResult(record, aborted)
 
@@ -131,85 +100,3 @@ def _progress(plan: StagePlan, phase: StagePhase, feed: Feed) -> Progress:
 def _nothing_measured(load: LoadPlan) -> Failure:
     message = f"load.maxSeconds ({load.max_seconds:g}) passed before the warm-up was over; raise it or warm up less"
     return Failure(blame=Blame.TARGET, reason="StageTimeLimit", message=message)
-
-
-def _record(
-    plan: StagePlan, feed: Feed, seen: Observations, use: ClientUse, held: MemoryRecord | None,
-    again: dict[int, str], started_at: datetime,
-) -> StageRecord:  # fmt: skip
-    client = client_record(seen, plan.load.concurrency, use)
-    synthetic = plan.task.synthetic
-    findings = [
-        *judge_client(seen, client, plan.load.concurrency),
-        *judge_stage(
-            seen,
-            time_limited=feed.time_limited,
-            input_tokens=synthetic.input_tokens if synthetic else None,
-            steadiness=plan.judge_steadiness,
-        ),
-    ]
-    ratio = seen.content_tokens / seen.content_events if seen.content_events else None
-    withheld = not seen.reported_tokens and ratio is not None and ratio > ESTIMATE_LIMIT
-    return StageRecord(
-        task=plan.task.name,
-        round=plan.place.round,
-        repeat=plan.place.repeat,
-        started_at=started_at,
-        concurrency=plan.load.concurrency,
-        warmup_requests=feed.warmup_sent,
-        filler_requests=feed.filler_sent,
-        window_seconds=((feed.window_end or 0) - (feed.window_start or 0)) / 1e9,
-        output_tokens_in_window=round(seen.window.output_tokens),
-        requests_in_window=seen.window.requests,
-        requests=_columns(plan.task, feed, seen, again),
-        itl=TimeHistogram().document() if withheld else seen.itl.document(),
-        chunk_gap=seen.chunk_gap.document(),
-        tokens_per_chunk=_source_of_tokens(seen),
-        tokens_per_chunk_ratio=ratio,
-        prompt_fit=plan.prompt_fit,
-        memory=held,
-        client=client,
-        findings=tuple(findings),
-    )
-
-
-def _source_of_tokens(seen: Observations) -> TokensPerChunk | None:
-    if not seen.content_events:
-        return None
-    return TokensPerChunk.REPORTED if seen.reported_tokens else TokensPerChunk.ESTIMATED
-
-
-def _columns(task: ResolvedTask, feed: Feed, seen: Observations, again: dict[int, str]) -> RequestColumns:
-    order = sorted(seen.rows, key=lambda i: int(seen.sent[i]))
-    rows = [seen.rows[i] for i in order]
-    start = feed.window_start or 0
-    texts = [row.text if row.outcome is Outcome.SUCCESS else again.get(i) for i, row in zip(order, rows, strict=True)]
-    index = np.array(order, dtype=np.int64)
-    ended_well = np.array([row.outcome is Outcome.SUCCESS for row in rows], dtype=bool)
-    has_first = seen.first[index] != NONE
-    return RequestColumns(
-        item=tuple(order),
-        outcome=tuple(row.outcome for row in rows),
-        sent_seconds=tuple((milliseconds(seen.sent[index] - start) / 1e3).tolist()),
-        ttft_ms=_known(milliseconds(seen.first[index] - seen.free[index]), has_first),
-        ttft_sent_ms=_known(milliseconds(seen.first[index] - seen.sent[index]), has_first),
-        connect_ms=tuple(milliseconds(seen.connect[index]).tolist()),
-        e2e_ms=_known(milliseconds(seen.end[index] - seen.free[index]), ended_well),
-        tpot_ms=_known(tpot_ms(seen)[index], np.isfinite(tpot_ms(seen)[index])),
-        input_tokens=tuple(row.input_tokens for row in rows),
-        output_tokens=tuple(row.output_tokens for row in rows),
-        cached_tokens=tuple(row.cached_tokens for row in rows),
-        finish=tuple(row.finish for row in rows),
-        score=tuple(_score(task, i, text) for i, text in zip(order, texts, strict=True)),
-        answer=tuple(texts) if task.scoring else tuple(None for _ in texts),
-    )
-
-
-def _score(task: ResolvedTask, item: int, text: str | None) -> float | None:
-    if task.scoring is None or text is None:
-        return None
-    return score(task.scoring, text, task.items[item].answers)
-
-
-def _known(values: NDArray[np.float64], known: NDArray[np.bool_]) -> tuple[float | None, ...]:
-    return tuple(float(value) if there else None for value, there in zip(values, known, strict=True))

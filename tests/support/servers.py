@@ -34,3 +34,15 @@ def recording_server(directory: Path, *options: str) -> Iterator[Recording]:
             yield Recording(f"http://127.0.0.1:{int(process.stdout.readline())}", path)
         finally:
             process.kill()
+
+
+@contextmanager
+def scripted_server(*options: str) -> Iterator[str]:
+    """The URL of a scripted server (scripted_server.py) that runs with these options."""
+    command = [sys.executable, str(SUPPORT / "scripted_server.py"), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()

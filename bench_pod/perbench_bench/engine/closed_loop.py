@@ -41,6 +41,9 @@ class Wire:
     addresses: tuple[str, ...]
     request: Callable[[Ticket], bytes]
     timeout_seconds: float
+    """For a whole request."""
+    idle_seconds: float
+    """For the silence between two reads of an answer that has begun."""
 
 
 async def resolve(origin: Origin) -> tuple[str, ...]:
@@ -124,9 +127,8 @@ class ClosedLoop:
 
     def _sweep(self) -> None:
         now = self.clock()
-        limit = int(self.wire.timeout_seconds * 1e9)
         for slot in self._slots:
-            slot.give_up_before(now - limit, now)
+            slot.give_up_if_late(now)
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
@@ -154,12 +156,16 @@ class Slot:
         if self._connection:
             self._connection.close()
 
-    def give_up_before(self, limit: int, now: int) -> None:
-        """End the request under way when it was sent before `limit`."""
-        connection = self._connection
-        since = connection.waiting_since() if connection else None
-        if connection and since is not None and since < limit:
-            connection.give_up(now, f"no end after {self._owner.wire.timeout_seconds:g} s")
+    def give_up_if_late(self, now: int) -> None:
+        """End the request under way when it has taken too long, or has fallen silent."""
+        connection, wire = self._connection, self._owner.wire
+        exchange = connection.under_way if connection else None
+        if connection is None or exchange is None:
+            return
+        if now - exchange.sent > wire.timeout_seconds * 1e9:
+            connection.give_up(now, f"no end after {wire.timeout_seconds:g} s")
+        elif exchange.reads and now - exchange.reads[-1] > wire.idle_seconds * 1e9:
+            connection.give_up(now, f"silent for {wire.idle_seconds:g} s in the middle of an answer")
 
     def _advance(self, now: int, *, paused: bool = False) -> None:
         ticket = self._owner.feed.next(now)

@@ -86,9 +86,10 @@ class Connection(asyncio.Protocol):
         self._over(Ending.TIMED_OUT, now, error)
         self.close()
 
-    def waiting_since(self) -> int | None:
-        """When the request under way was sent; None: there is none."""
-        return self._exchange.sent if self._exchange else None
+    @property
+    def under_way(self) -> Exchange | None:
+        """The request that waits for its answer, or for the rest of it."""
+        return self._exchange
 
     def close(self) -> None:
         """Drop the connection at once."""

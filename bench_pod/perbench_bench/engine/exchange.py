@@ -55,4 +55,5 @@ class Exchange:
         self.ending = ending
         self.error = error
         self.end = self.response.last_byte if ending is Ending.COMPLETE else now
+        self.reader.release()
         self.on_ended(self)

@@ -97,20 +97,20 @@ class ResponseReader:
 
     def __init__(self) -> None:
         self.response = HttpResponse()
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._stamp = 0
         self._body_bytes = 0
 
     def feed(self, stamp: int, data: bytes) -> bool:
         """Take the bytes of one read. True when the response is complete. Raises HttpError."""
-        response = self.response
-        if response.complete:
+        response, parser = self.response, self._parser
+        if response.complete or parser is None:
             raise HttpError("the server sent bytes after the end of its response")
         if not response.first_byte:
             response.first_byte = stamp
         response.last_byte = self._stamp = stamp
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserError as error:
             raise HttpError(f"the answer is not HTTP/1.1: {str(error) or type(error).__name__}") from error
         if self._body_bytes > MAX_BODY_BYTES:
@@ -125,6 +125,10 @@ class ResponseReader:
             response.complete = True
         return response.complete
 
+    def release(self) -> None:
+        """Let go of the parser, which holds on to us: the engine runs without cyclic garbage collection."""
+        self._parser = None
+
     # --- called by httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -135,7 +139,8 @@ class ResponseReader:
 
     def on_headers_complete(self) -> None:
         """The status line and headers are in."""
-        self.response.status = self._parser.get_status_code()
+        if self._parser:
+            self.response.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body, chunked framing already taken off."""
@@ -150,4 +155,4 @@ class ResponseReader:
             response.headers.clear()
             return
         response.complete = True
-        response.keep_alive = bool(self._parser.should_keep_alive())
+        response.keep_alive = self._parser is not None and bool(self._parser.should_keep_alive())

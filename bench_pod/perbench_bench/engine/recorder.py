@@ -36,6 +36,15 @@ class Recorder:
         self._in_a_row: Counter[Outcome] = Counter()
         self._patience = max(LEAST_FAILURES, 2 * concurrency)
 
+    def nothing_succeeded(self) -> tuple[Outcome, str] | None:
+        """The commonest outcome and an error of a stage in which no measured request succeeded; None: one did."""
+        rows = self.seen.rows.values()
+        outcomes = Counter(row.outcome for row in rows)
+        if not outcomes or Outcome.SUCCESS in outcomes:
+            return None
+        common = outcomes.most_common(1)[0][0]
+        return common, next(row.error or "" for row in rows if row.outcome is common)
+
     def take(self, exchange: Exchange) -> bool:
         """Read one; True when it was a success."""
         reply = self._read(exchange)

@@ -1,0 +1,146 @@
+"""The engine against servers that write down what they really did."""
+
+import asyncio
+import gc
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvloop
+
+from perbench.api.models import Protocol
+from perbench.plan import LoadPlan, Target
+from perbench.results import Outcome
+from perbench_bench.engine.closed_loop import ClosedLoop
+from perbench_bench.engine.exchange import Exchange
+from perbench_bench.engine.feed import Feed, Limits
+from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.recorder import Recorder
+from perbench_bench.session import open_session
+from tests.support.servers import recording_server
+
+
+@dataclass
+class Ran:
+    seen: Observations
+    feed: Feed
+    recorder: Recorder
+
+
+def run(
+    url: str,
+    protocol: Protocol,
+    *,
+    measured: int = 60,
+    concurrency: int = 4,
+    tokens: int = 6,
+    timeout: float = 30,
+    idle: float = 30,
+) -> Ran:
+    async def work() -> Ran:
+        load = LoadPlan(
+            concurrency=concurrency, max_seconds=60, request_timeout_seconds=timeout, idle_timeout_seconds=idle
+        )
+        session = await open_session(Target(url=url, protocol=protocol, model="m"), load, seed=1)
+        request = session.request("a b c", tokens)
+        feed = Feed(Limits(2 * concurrency, 0.0, measured), session.clock())
+        recorder = Recorder(session.read, session.clock, feed, measured, concurrency)
+        await ClosedLoop(session.wire(lambda _: request), feed, recorder, concurrency, session.clock).run()
+        return Ran(recorder.seen, feed, recorder)
+
+    return uvloop.run(asyncio.wait_for(work(), 60))
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_figures_agree_with_what_the_server_did(tmp_path: Path, protocol: Protocol) -> None:
+    with recording_server(tmp_path, "--first-ms", "20", "--gap-ms", "5") as server:
+        ran = run(server.url, protocol)
+        record = server.requests()
+    seen, feed = ran.seen, ran.feed
+    assert len(record) == feed.warmup_sent + feed.measured_sent + feed.filler_sent
+    assert all(row.outcome is Outcome.SUCCESS and row.output_tokens == 6 for row in seen.rows.values())
+    assert max(entry["under_way"] for entry in record) <= 4, "never more in flight than asked"
+    measured = [r for r in record if feed.in_window(r["came"])]
+    true_ttft = np.median([(r["sent"][0][0] - r["came"]) / 1e6 for r in measured])
+    reported = np.median((seen.first - seen.sent) / 1e6)
+    # Wide enough for a busy machine, narrow enough that a wrong stamp (headers, last byte, slot) would show.
+    assert reported == pytest.approx(true_ttft, abs=3.0)
+    true_gaps = np.median(np.diff([[s for s, _ in r["sent"]] for r in measured], axis=1) / 1e6)
+    assert seen.itl.quantile(0.5) == pytest.approx(true_gaps, abs=1.0)
+    assert feed.window_start
+    assert feed.window_end
+    true_tokens = sum(
+        count for r in record for stamp, count in r["sent"] if feed.window_start <= stamp <= feed.window_end
+    )
+    assert seen.window.output_tokens == pytest.approx(true_tokens, rel=0.03)
+
+
+def test_the_loop_stays_full_until_the_last_measured_request_has_ended(tmp_path: Path) -> None:
+    with recording_server(tmp_path) as server:
+        ran = run(server.url, Protocol.TGI, measured=24)
+        record = server.requests()
+    start, last = int(ran.seen.sent.min()), int(ran.seen.end.max())
+    assert ran.feed.filler_sent >= 1
+    # Mean number under way at the server until the last measured request has ended: none ran in a thinned loop.
+    busy = sum(max(0, min(r["ended"], last) - max(r["came"], start)) for r in record)
+    assert busy / (last - start) == pytest.approx(4, rel=0.05)
+
+
+def test_bundled_chunks_give_the_gap_of_single_tokens_where_the_server_counts(tmp_path: Path) -> None:
+    with recording_server(tmp_path, "--bundle", "3", "--gap-ms", "8") as server:
+        ran = run(server.url, Protocol.TGI, tokens=9, measured=24)
+    # Three tokens every 24 ms are 8 ms a token; a reader sees a chunk every 24 ms.
+    assert ran.seen.itl.quantile(0.5) == pytest.approx(8, rel=0.15)
+    assert ran.seen.chunk_gap.quantile(0.5) == pytest.approx(24, rel=0.15)
+    assert ran.seen.first_tokens[0] == 3
+
+
+def test_bundled_chunks_that_nobody_counts_are_seen_as_such(tmp_path: Path) -> None:
+    with recording_server(tmp_path, "--bundle", "3") as server:
+        ran = run(server.url, Protocol.OPENAI, tokens=9, measured=24)
+    assert ran.seen.reported_tokens == 0
+    assert ran.seen.content_tokens / ran.seen.content_events == pytest.approx(3)
+
+
+def test_a_broken_promise_of_keep_alive_is_no_fault_of_the_target(tmp_path: Path) -> None:
+    with recording_server(tmp_path, "--break-keep-alive") as server:
+        ran = run(server.url, Protocol.OPENAI)
+        record = server.requests()
+    assert all(row.outcome is Outcome.SUCCESS for row in ran.seen.rows.values())
+    assert len(record) == ran.recorder.requests, "no request was sent twice to a server that had read it"
+    # From the slot on, connecting is in the figure; from the send on, it is not.
+    assert np.median((ran.seen.first - ran.seen.sent) / 1e6) == pytest.approx(20, abs=3)
+    assert (ran.seen.connect > 0).all()
+
+
+def test_a_server_that_is_not_there_ends_the_load_soon() -> None:
+    ran = run("http://127.0.0.1:9", Protocol.OPENAI, measured=1000)
+    assert ran.recorder.aborted
+    assert ran.recorder.aborted[0] is Outcome.CONNECT_FAILED
+    assert ran.recorder.requests < 40
+
+
+def test_a_silent_server_ends_in_time_outs(tmp_path: Path) -> None:
+    with recording_server(tmp_path, "--first-ms", "60000") as server:
+        ran = run(server.url, Protocol.OPENAI, measured=40, concurrency=10, timeout=0.3)
+    assert ran.recorder.aborted
+    assert ran.recorder.aborted[0] is Outcome.TIMEOUT
+
+
+def test_silence_in_the_middle_of_an_answer_ends_it(tmp_path: Path) -> None:
+    with recording_server(tmp_path, "--gap-ms", "60000") as server:
+        ran = run(server.url, Protocol.OPENAI, measured=40, concurrency=10, idle=0.3)
+    assert ran.recorder.aborted == (Outcome.TIMEOUT, "silent for 0.3 s in the middle of an answer")
+
+
+def test_finished_exchanges_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with recording_server(tmp_path, "--first-ms", "1", "--gap-ms", "0") as server:
+            run(server.url, Protocol.TGI, measured=200)
+        left = sum(isinstance(thing, Exchange) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left < 20

@@ -1,0 +1,157 @@
+"""`perbench-bench` as a process, against scripted servers."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perbench.failures import Failure
+from perbench.plan import Plan
+from perbench.progress import Progress, StagePhase
+from perbench.results import Outcome, StageRecord
+from tests.support.servers import recording_server, scripted_server
+
+ITEMS = [{"input": f"question {i}", "answers": ["tok"] if i % 2 else ["other"]} for i in range(12)]
+TASK = {"name": "words", "dataset": {"inline": ITEMS, "scoring": {"scorer": "Contains"}}, "limit": 8, "maxTokens": 4}
+
+
+def write_plan(directory: Path, url: str, protocol: str = "TGI", **changes: Any) -> Path:
+    document = {
+        "runId": "0123456789", "model": "m", "round": 0, "repeats": 2, "tasks": [TASK],
+        "target": {"url": url, "protocol": protocol, "model": "m"},
+        "load": {
+            "concurrency": 2, "maxSeconds": 60, "warmup": {"requests": 2, "seconds": 0}, "requestTimeoutSeconds": 1,
+        },
+    } | changes  # fmt: skip
+    path = directory / "plan.json"
+    path.write_text(Plan.model_validate(document).to_json())
+    return path
+
+
+def command(plan: Path, output: Path) -> list[str]:
+    return [sys.executable, "-m", "perbench_bench.main", str(plan), "--output", str(output)]
+
+
+def bench(plan: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(plan, output), capture_output=True, text=True, timeout=60, check=False)
+
+
+def failure(output: Path) -> Failure:
+    return Failure.model_validate_json((output / "failure.json").read_text())
+
+
+def test_every_stage_is_recorded_scored_and_told(tmp_path: Path) -> None:
+    with recording_server(tmp_path) as server:
+        done = bench(write_plan(tmp_path, server.url), tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["words.0.json", "words.1.json"]
+    record = StageRecord.model_validate_json((tmp_path / "out" / "words.0.json").read_text())
+    rows = record.requests
+    assert (record.key, len(rows.item), record.concurrency) == (("words", 0, 0), 8, 2)
+    assert set(rows.outcome) == {Outcome.SUCCESS}
+    assert set(rows.output_tokens) == {4}
+    assert 0 < sum(score or 0 for score in rows.score) < 8, "some right, some wrong, all scored"
+    assert record.window_seconds > 0
+    assert record.client.concurrency_delivered
+    said = [Progress.model_validate_json(line) for line in done.stdout.splitlines()]
+    assert [p.repeat for p in said if p.phase is StagePhase.RECORDED] == [0, 1]
+    assert said[-1].completed == said[-1].total == 8
+
+
+def test_warm_up_and_filler_take_items_outside_the_measured_ones(tmp_path: Path) -> None:
+    with recording_server(tmp_path) as server:
+        bench(write_plan(tmp_path, server.url, repeats=1), tmp_path / "out")
+        prompts = [entry["prompt"] for entry in server.requests()]
+    record = StageRecord.model_validate_json((tmp_path / "out" / "words.0.json").read_text())
+    assert record.warmup_requests >= 2
+    by_count = sorted(prompts.count(f"question {i}") for i in range(12))
+    # The preflight asks a measured item once more; the four spare ones carry warm-up and filler.
+    assert sum(by_count) == 8 + 1 + record.warmup_requests + record.filler_requests
+    assert by_count.count(1) >= 7
+
+
+def test_finished_stages_never_run_again(tmp_path: Path) -> None:
+    with recording_server(tmp_path) as server:
+        plan = write_plan(tmp_path, server.url)
+        bench(plan, tmp_path / "out")
+        first = (tmp_path / "out" / "words.0.json").read_bytes()
+        (tmp_path / "out" / "words.1.json").unlink()
+        again = bench(plan, tmp_path / "out")
+        assert again.returncode == 0
+        assert (tmp_path / "out" / "words.0.json").read_bytes() == first
+        assert (tmp_path / "out" / "words.1.json").exists()
+        before = len(server.requests())
+        assert bench(plan, tmp_path / "out").returncode == 0
+        assert len(server.requests()) == before, "all recorded: the server is not even asked"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_no_half_stage(tmp_path: Path, number: signal.Signals) -> None:
+    with recording_server(tmp_path, "--first-ms", "200") as server:
+        plan = write_plan(tmp_path, server.url)
+        with subprocess.Popen(command(plan, tmp_path / "out"), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            for line in process.stdout:
+                if json.loads(line)["phase"] == "Measuring":
+                    process.send_signal(number)
+                    break
+            assert process.wait(timeout=20) == 130
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    done = bench(write_plan(tmp_path, "http://127.0.0.1:9"), tmp_path / "out")
+    assert done.returncode == 4
+    found = failure(tmp_path / "out")
+    assert (found.blame.value, found.reason) == ("Target", "TargetUnreachable")
+    assert "127.0.0.1:9" in found.message
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("refuses", "TargetUnreachable"),
+        ("dies", "TargetUnreachable"),
+        ("hangs", "TargetNotAnswering"),
+        ("garbage", "AnswersMalformed"),
+        ("badjson", "AnswersMalformed"),
+        ("halfchunk", "AnswersTruncated"),
+        ("errorevent", "TargetErrors"),
+        ("429", "TargetOverloaded"),
+        ("503", "TargetOverloaded"),
+    ],
+)
+def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str, reason: str) -> None:
+    with scripted_server("--fault", fault, "--after", "14") as url:
+        plan = write_plan(tmp_path, url, "OpenAIChat", tasks=[TASK | {"limit": 12}])
+        done = bench(plan, tmp_path / "out")
+    assert done.returncode == 4, done.stderr
+    assert failure(tmp_path / "out").reason == reason, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_never_counts_tokens(tmp_path: Path) -> None:
+    with scripted_server("--fault", "nousage", "--after", "0") as url:
+        done = bench(write_plan(tmp_path, url, "OpenAIChat"), tmp_path / "out")
+    assert done.returncode == 4
+    assert failure(tmp_path / "out").reason == "NoTokenCounts"
+
+
+def test_too_few_items_are_refused_before_any_load(tmp_path: Path) -> None:
+    done = bench(write_plan(tmp_path, "http://127.0.0.1:9", tasks=[TASK | {"limit": 7}]), tmp_path / "out")
+    assert done.returncode == 4
+    found = failure(tmp_path / "out")
+    assert (found.blame.value, found.reason) == ("Measurement", "TooFewItems")
+
+
+def test_a_bad_plan_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("{}")
+    done = bench(path, tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "not a plan" in done.stderr
