@@ -20,6 +20,9 @@ PROMPT_LIMIT = 1_048_576
 FILTERS = ("capitalize", "default", "first", "last", "length", "lower", "replace", "title", "trim", "truncate", "upper")
 """Filters a template may use, with Jinja's meaning."""
 
+FILTER_LIMIT = 64
+"""Filters in one template: each can cost a pass over a long text."""
+
 TESTS = ("defined", "undefined", "in", "eq", "ne")
 """Tests a template may use after `is`."""
 
@@ -111,6 +114,9 @@ def _replace(text: str, old: str, new: str) -> str:
 def _check(tree: nodes.Template, where: str) -> tuple[str, ...]:
     """Refuse every node that is not allowed; return the columns named, in order."""
     columns: dict[str, None] = {}
+    filters = sum(1 for _ in tree.find_all(nodes.Filter))
+    if filters > FILTER_LIMIT:
+        raise UsageError(f"{where}: the prompt has {filters} filters, at most {FILTER_LIMIT} are allowed")
     todo: list[nodes.Node] = [tree]
     while todo:
         node = todo.pop()

@@ -8,6 +8,7 @@ order, so a smaller limit measures a part of what a larger one does.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +79,14 @@ def resolve(task: TaskSpec, base: Path | None) -> ResolvedTask:
     if task.preset is not None:
         preset = PRESETS[task.preset]
         rows = packaged_rows(preset.file)
-        chosen = _Chosen(rows[: preset.measured], rows[preset.measured :], preset.prompt, preset.scoring)
-        return _put(task, chosen, preset.kind, where)
+        order = range(preset.measured), range(preset.measured, len(rows))
+        return _put(task, _Source(rows, *order, preset.prompt, preset.scoring, preset.kind), where)
     if task.dataset is not None:
         scoring = task.dataset.scoring
         check_scoring(scoring, where)
-        chosen = _Chosen(_shuffled(_rows(task.dataset, base, where)), (), task.dataset.prompt, scoring)
+        rows = _rows(task.dataset, base, where)
         kind = TaskKind.CLASSIFICATION if scoring.scorer is Scorer.CHOICE else TaskKind.GENERATION
-        return _put(task, chosen, kind, where)
+        return _put(task, _Source(rows, _shuffled(len(rows)), (), task.dataset.prompt, scoring, kind), where)
     return ResolvedTask(
         name=task.name,
         kind=TaskKind.SYNTHETIC,
@@ -99,34 +100,37 @@ def resolve(task: TaskSpec, base: Path | None) -> ResolvedTask:
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """Rows that can be measured, rows that never are, and how they are put."""
+class _Source:
+    """Rows as written; which of them can be measured, in which order; which are only ever spare; how they are put."""
 
     rows: tuple[Row, ...]
-    reserved: tuple[Row, ...]
+    order: Sequence[int]
+    reserved: Sequence[int]
     prompt: str
     scoring: Scoring
+    kind: TaskKind
 
 
-def _put(task: TaskSpec, chosen: _Chosen, kind: TaskKind, where: str) -> ResolvedTask:
+def _put(task: TaskSpec, source: _Source, where: str) -> ResolvedTask:
     """Render the prompts and divide them into measured and spare."""
-    template = PromptTemplate(chosen.prompt, where)
-    limit = len(chosen.rows) if task.limit is None else task.limit
-    measured, rest = chosen.rows[:limit], (chosen.reserved + chosen.rows[limit:])[:SPARE_LIMIT]
+    template = PromptTemplate(source.prompt, where)
+    limit = len(source.order) if task.limit is None else task.limit
+    measured, spare = source.order[:limit], [*source.reserved, *source.order[limit:]][:SPARE_LIMIT]
     total = 0
-    items = []
-    for row in (*measured, *rest):
-        check_answers(chosen.scoring, row.answers, f"{where}: {row.where}")
-        items.append(Item(row.id, template.render(row.columns, row.where), row.answers))
-        total += len(items[-1].prompt)
+    items = {}
+    for index in sorted((*measured, *spare)):  # as written, so that the first mistake in a file is told first
+        row = source.rows[index]
+        check_answers(source.scoring, row.answers, f"{where}: {row.where}")
+        items[index] = Item(row.id, template.render(row.columns, row.where), row.answers)
+        total += len(items[index].prompt)
         if total > TOTAL_LIMIT:
             raise UsageError(f"{where}: the prompts exceed {TOTAL_LIMIT} characters together; set a smaller `limit`")
     return ResolvedTask(
         name=task.name,
-        kind=kind,
-        items=tuple(items[: len(measured)]),
-        spare=tuple(items[len(measured) :]),
-        scoring=chosen.scoring,
+        kind=source.kind,
+        items=tuple(items[index] for index in measured),
+        spare=tuple(items[index] for index in spare),
+        scoring=source.scoring,
         max_tokens=max_tokens_of(task),
         synthetic=None,
         count=len(measured),
@@ -144,7 +148,6 @@ def _rows(dataset: Dataset, base: Path | None, where: str) -> tuple[Row, ...]:
         raise UsageError(f"{where}: {error}") from None
 
 
-def _shuffled(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+def _shuffled(count: int) -> tuple[int, ...]:
     """The fixed order: by the hash of the place. Rows added at the end do not change the order of the others."""
-    order = sorted(range(len(rows)), key=lambda index: hashlib.sha256(f"perbench:{index}".encode()).digest())
-    return tuple(rows[index] for index in order)
+    return tuple(sorted(range(count), key=lambda index: hashlib.sha256(f"perbench:{index}".encode()).digest()))
