@@ -8,7 +8,6 @@ from perbench.api.models import Protocol
 from perbench.api.tasks import TaskSpec
 from perbench.base import Document
 
-
 StageKey = tuple[str, int | None]
 """(task, repeat): a stage within a launch. Repeat None: the extra stage of one request at a time."""
 

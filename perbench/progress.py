@@ -18,7 +18,8 @@ class Progress(Document):
     """One line: `completed` of `total` measured requests of this stage have ended."""
 
     task: str
-    repeat: int
+    repeat: int | None
+    """None: the extra stage of one request at a time."""
     phase: StagePhase
     completed: int
     total: int

@@ -15,7 +15,7 @@ from perbench.local.directory import REPORT, RESULTS, STATUS, Found, Identity, d
 from perbench.local.estimate import estimate_sentence
 from perbench.local.interruption import Interrupted, Interruption
 from perbench.local.outcome import INTERRUPTED_EXIT, interrupted_sentence, stopped_sentence
-from perbench.local.plans import API_KEY_VARIABLE
+from perbench.local.plans import API_KEY_VARIABLE, measured_requests
 from perbench.local.prepare import Prepared, prepare
 from perbench.local.progress_view import Shape, choose_view
 from perbench.local.provenance import provenance
@@ -68,7 +68,7 @@ def _open(prepared: Prepared, store: Store, out: TextIO, interruption: Interrupt
     with interruption.deferred():
         store.dispose(disposition)
     results = _continued(fresh, found, store, prepared) if disposition.continues else fresh
-    requests = sum(task.count for task in prepared.tasks) * prepared.resolved.repeats
+    requests = measured_requests(prepared.tasks, prepared.resolved)
     shape = Shape(prepared.resolved.rounds, prepared.resolved.repeats, requests)
     view = choose_view(out, shape, os.environ.get("TERM"))
     if disposition.sentence:

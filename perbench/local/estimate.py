@@ -29,6 +29,11 @@ class StageWork:
     """`load.maxSeconds`."""
 
     @property
+    def kind(self) -> tuple[str, str, int]:
+        """What is alike for stages that take about as long: an unloaded stage has fewer requests than the others."""
+        return (self.model, self.task, self.requests)
+
+    @property
     def assumed_seconds(self) -> float:
         """Its duration if every answer is as long as it may be, at the assumed rate."""
         writing = self.requests * self.output_tokens / ASSUMED_TOKENS_PER_SECOND
@@ -54,8 +59,8 @@ class Pace:
 def remaining_seconds(starts: int, stages: Sequence[StageWork], pace: Pace | None = None) -> float:
     """Give the time that `starts` starts and `stages` will take.
 
-    A stage is expected to take as long as the finished ones of its model and task; where there are none, what is
-    assumed is corrected by how wrong it was for those that have finished.
+    A stage is expected to take as long as the finished ones of its model, task and number of requests; where there are
+    none, what is assumed is corrected by how wrong it was for those that have finished.
     """
     pace = pace or Pace()
     each = _mean(pace.starts) if pace.starts else ASSUMED_START_SECONDS
@@ -65,7 +70,7 @@ def remaining_seconds(starts: int, stages: Sequence[StageWork], pace: Pace | Non
 
 
 def _stage_seconds(work: StageWork, pace: Pace, correction: float) -> float:
-    same = [seconds for done, seconds in pace.stages if (done.model, done.task) == (work.model, work.task)]
+    same = [seconds for done, seconds in pace.stages if done.kind == work.kind]
     return _mean(same) if same else min(work.assumed_seconds * correction, work.most_seconds)
 
 

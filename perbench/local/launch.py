@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from perbench.failures import Failure
-from perbench.local.assemble import StageKey, missing_stages
+from perbench.local.assemble import missing_stages
 from perbench.local.bench_process import BenchProcess
 from perbench.local.interruption import Interruption
 from perbench.local.outcome import BenchEnd, launch_failure
 from perbench.local.schedule import Launch
 from perbench.local.store import Store
-from perbench.plan import Plan
+from perbench.plan import Plan, StageKey
 from perbench.progress import Progress
 from perbench.results import LaunchRecord, StageRecord
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perbench.failures import MESSAGE_LIMIT, Blame, Failure, shorten
-from perbench.local.assemble import StageKey
+from perbench.plan import StageKey
 
 INTERRUPTED_EXIT = 130
 

@@ -107,18 +107,30 @@ def too_few_items(tasks: "Iterable[ResolvedTask]", concurrency: int) -> tuple[st
 
 def work_of(model: str, tasks: "Iterable[ResolvedTask]", resolved: Resolved) -> dict[StageKey, StageWork]:
     """What each stage of one launch amounts to. The default warm-up has its seconds only after the start."""
-    work: dict[StageKey, StageWork] = {}
-    for task in tasks:
-        for repeat in range(resolved.repeats):
-            warmup = resolved.warmup
-            default = 0.0 if work else FIRST_WARMUP_SECONDS
-            requests = warmup.requests if warmup else 2 * resolved.concurrency
-            work[task.name, repeat] = StageWork(
-                model=model,
-                task=task.name,
-                requests=requests + task.count + resolved.concurrency,
-                output_tokens=task.max_tokens,
-                least_seconds=float(warmup.seconds) if warmup else default,
-                most_seconds=float(resolved.max_seconds),
-            )
-    return work
+    by_name = {task.name: task for task in tasks}
+    keys = stage_keys(by_name, resolved.repeats, unloaded=resolved.unloaded_requests is not None)
+    return {
+        (name, repeat): _stage_work(model, by_name[name], repeat, resolved, after_start=index == 0)
+        for index, (name, repeat) in enumerate(keys)
+    }
+
+
+def measured_requests(tasks: "Iterable[ResolvedTask]", resolved: Resolved) -> int:
+    """Measured requests of one launch."""
+    return sum(task.count * resolved.repeats + (resolved.unloaded_requests or 0) for task in tasks)
+
+
+def _stage_work(
+    model: str, task: "ResolvedTask", repeat: int | None, resolved: Resolved, *, after_start: bool
+) -> StageWork:
+    warmup = resolved.warmup
+    concurrency = resolved.concurrency if repeat is not None else 1
+    measured = task.count if repeat is not None else resolved.unloaded_requests or 0
+    return StageWork(
+        model=model,
+        task=task.name,
+        requests=(warmup.requests if warmup else 2 * concurrency) + measured + concurrency,
+        output_tokens=task.max_tokens,
+        least_seconds=float(warmup.seconds) if warmup else FIRST_WARMUP_SECONDS if after_start else 0.0,
+        most_seconds=float(resolved.max_seconds),
+    )

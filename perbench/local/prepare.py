@@ -14,12 +14,12 @@ from perbench.api.resource import PERBenchmark
 from perbench.api.serving import Runtime
 from perbench.api.tasks import TaskSpec
 from perbench.failures import UsageError
-from perbench.local.assemble import StageKey
 from perbench.local.cores import usable_cores
 from perbench.local.llamacpp_model import find_llamacpp, longest_request
 from perbench.local.models import EndpointModel, LocalModel
-from perbench.local.plans import stage_keys, too_few_items, with_absolute_file
+from perbench.local.plans import keys_of, too_few_items, with_absolute_file
 from perbench.local.serving import Served, served_models
+from perbench.plan import StageKey
 from perbench.runtimes.llamacpp_local import Surroundings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Prepared:
     @property
     def keys(self) -> tuple[StageKey, ...]:
         """The stages of one launch."""
-        return stage_keys(self.plan_tasks, self.resolved.repeats)
+        return keys_of(self.plan_tasks, self.resolved)
 
 
 def prepare(file: Path, substitute: Runtime | None, *, with_key: bool) -> Prepared:

@@ -14,6 +14,7 @@ from rich.text import Text
 from perbench.failures import Failure
 from perbench.local.estimate import duration_text
 from perbench.local.schedule import Launch
+from perbench.plan import StageKey
 from perbench.progress import Progress, StagePhase
 
 
@@ -33,6 +34,8 @@ def launch_label(launch: Launch, shape: Shape) -> str:
 
 def stage_label(progress: Progress, shape: Shape) -> str:
     """Which task, and which repeat where there are several."""
+    if progress.repeat is None:
+        return f"{progress.task} unloaded"
     return progress.task if shape.repeats == 1 else f"{progress.task} {progress.repeat + 1}/{shape.repeats}"
 
 
@@ -53,7 +56,7 @@ class StageClock:
 
     clock: Callable[[], float]
     """Monotonic, seconds."""
-    _seen: set[tuple[str, int]] = field(default_factory=set)
+    _seen: set[StageKey] = field(default_factory=set)
     _opened: float | None = None
     _first: int = 0
     before: int = 0

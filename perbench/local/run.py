@@ -9,7 +9,7 @@ from pathlib import Path
 from perbench.api.resource import to_data
 from perbench.evaluation import Evaluation, evaluate, status
 from perbench.failures import Failure, RunError
-from perbench.local.assemble import StageKey, to_do, with_launch, without_home
+from perbench.local.assemble import to_do, with_launch, without_home
 from perbench.local.directory import RESULTS
 from perbench.local.estimate import Pace, StageWork, remaining_seconds
 from perbench.local.interruption import Interruption
@@ -21,6 +21,7 @@ from perbench.local.prepare import Prepared
 from perbench.local.progress_view import View
 from perbench.local.schedule import Launch, schedule
 from perbench.local.store import Store
+from perbench.plan import StageKey
 from perbench.progress import Progress, StagePhase
 from perbench.report import render
 from perbench.report.manifest import to_yaml
