@@ -39,19 +39,19 @@ def stability(rows: Sequence[Measured]) -> Stability:
     comparison = compare(rows)
     figures, signs = comparison.figures(), comparison.signs()
     names = [row.model for row in comparison.compared]
-    before = _values(figures, signs)
+    before = published_values(figures, signs)
     removals = []
     for index, name in enumerate(names):
         others = np.delete(np.arange(len(names)), index)
-        after = _values(figures[others], signs)
+        after = published_values(figures[others], signs)
         ahead = before[others, None] > before[None, others]
         pairs = np.argwhere(ahead & (after[:, None] < after[None, :]))
         removals.append(Removal(name, tuple((names[others[i]], names[others[j]]) for i, j in pairs)))
     return Stability(tuple(removals))
 
 
-def _values(figures: FloatArray, signs: FloatArray) -> FloatArray:
-    """Published values without the rule on few models; all equal where no axis is resolved."""
+def published_values(figures: FloatArray, signs: FloatArray) -> FloatArray:
+    """Published values of figures (models, axes) without the rule on few models; all 1 where no axis is resolved."""
     if not figures.size:
         return np.ones(len(figures))
     low, high = figures.min(axis=0), figures.max(axis=0)

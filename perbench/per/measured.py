@@ -35,7 +35,11 @@ class Reason(StrEnum):
     NO_AXIS_LEFT = "NoAxisLeft"
     """Every axis was left out: nothing tells the models apart."""
     UNRESOLVED = "Unresolved"
-    """An axis whose range is within the noise: less than 2 % of its maximum."""
+    """An axis whose range is less than 2 % of its maximum."""
+    WITHIN_NOISE = "WithinNoise"
+    """An axis whose range is less than four pooled standard errors."""
+    ZERO_WEIGHT = "ZeroWeight"
+    """An axis that was given the weight 0."""
     NOT_MEASURED = "NotMeasured"
     """An axis nobody has a figure for, or memory, where one model has none."""
     REFERENCE_FAILED = "ReferenceFailed"
@@ -46,6 +50,10 @@ class Reason(StrEnum):
     """Memory or latency of 0: the ratio to the reference has no bound."""
     BELOW_QUALITY_FLOOR = "BelowQualityFloor"
     """Accuracy under the floor: not ranked."""
+    TOO_FEW_REPLICATES = "TooFewReplicates"
+    """Fewer than three launches, or repeats within one launch: no interval."""
+    TOO_FEW_ITEMS = "TooFewItems"
+    """A single item, or items on a single source: the error of accuracy is unknown, so there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ Differences from the study: below four models there is no value without fixed bo
 the noise is left out (docs/per.md says why). Neither touches the study's own table.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from perbench.per.comparison import BoolArray, FloatArray, compare, geometric_mean
+from perbench.per.comparison import BoolArray, FloatArray, Weights, compare, geometric_mean, shares
 from perbench.per.measured import Axis, LeftOut, Measured, Reason, Score
 
 FEWEST_MODELS = 4
@@ -36,30 +37,42 @@ class PublishedScores:
         return {score.model: score for score in self.scores}[model]
 
 
-def published(rows: Sequence[Measured], bounds: Bounds | None = None) -> PublishedScores:
+def published(
+    rows: Sequence[Measured],
+    bounds: Bounds | None = None,
+    weights: Weights | None = None,
+    within_noise: Collection[Axis] = (),
+) -> PublishedScores:
     """Published PER of each model on one task.
 
-    With `bounds` on every axis that takes part, any number of models is enough and no axis is unresolved. ValueError
-    for bounds that are not low < high, or a model given twice.
+    With `bounds` on every axis that takes part, any number of models is enough and no axis is unresolved.
+    `within_noise`: axes whose range is less than four standard errors (`perbench.per.uncertainty`). ValueError for
+    bounds that are not low < high, weights that are no weights, or a model given twice.
     """
-    comparison = compare(rows)
-    low, high, fixed = _ends(comparison.figures(), comparison.axes, bounds or {})
-    kept = fixed | resolved(low, high)
+    comparison = compare(rows, weights)
+    ends = scale_ends(comparison.figures(), comparison.axes, bounds)
+    low, high = ends.low, ends.high
+    wide = resolved(low, high)
+    noisy = np.array([axis in within_noise for axis in comparison.axes], dtype=np.bool_)
+    kept = ends.fixed | (wide & ~noisy)
     unresolved = [
-        LeftOut(axis, Reason.UNRESOLVED) for axis, keep in zip(comparison.axes, kept, strict=True) if not keep
+        LeftOut(axis, Reason.WITHIN_NOISE if is_wide else Reason.UNRESOLVED)
+        for axis, is_wide, keep in zip(comparison.axes, wide, kept, strict=True)
+        if not keep
     ]
     axes = tuple(axis for axis, keep in zip(comparison.axes, kept, strict=True) if keep)
-    few = len(comparison.compared) < FEWEST_MODELS and not (axes and fixed[kept].all())
+    few = len(comparison.compared) < FEWEST_MODELS and not (axes and ends.fixed[kept].all())
     if few or not axes:
         reason = Reason.TOO_FEW_MODELS if few else Reason.NO_AXIS_LEFT
         scores = [Score(row.model, None, reason) for row in comparison.compared]
     else:
         components = min_max(comparison.figures(), low, high, comparison.signs())[:, kept]
+        values = geometric_mean(components, shares(weights, axes))
         scores = [
             Score(
                 row.model, float(value), axes=tuple(axis for axis, part in zip(axes, parts, strict=True) if part == 0)
             )
-            for row, parts, value in zip(comparison.compared, components, geometric_mean(components), strict=True)
+            for row, parts, value in zip(comparison.compared, components, values, strict=True)
         ]
     return PublishedScores(
         scores=comparison.in_order(rows, scores),
@@ -83,15 +96,26 @@ def min_max(figures: FloatArray, low: FloatArray, high: FloatArray, signs: Float
     return np.where(high > low, components, 1.0)
 
 
-def _ends(figures: FloatArray, axes: Sequence[Axis], bounds: Bounds) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Low and high end of each axis, and whether it is fixed rather than taken from the compared models."""
-    for axis, (low, high) in bounds.items():
-        if not low < high:
-            raise ValueError(f"bounds of {axis}: {low} is not below {high}")
-    fixed = np.array([axis in bounds for axis in axes], dtype=np.bool_)
-    lows = figures.min(axis=0) if len(figures) else np.zeros(len(axes))
-    highs = figures.max(axis=0) if len(figures) else np.zeros(len(axes))
+@dataclass(frozen=True)
+class Ends:
+    """The ends of each axis: of the figures given, or fixed. Shapes (..., axes); `fixed` (axes,)."""
+
+    low: FloatArray
+    high: FloatArray
+    fixed: BoolArray
+
+
+def scale_ends(figures: FloatArray, axes: Sequence[Axis], bounds: Bounds | None) -> Ends:
+    """Ends over the models of `figures`, shape (..., models, axes). ValueError for bounds that are not low < high."""
+    fixed_ends = bounds or {}
+    for axis, (low, high) in fixed_ends.items():
+        if not low < high or not math.isfinite(high - low):
+            raise ValueError(f"bounds of {axis}: {low} is not below {high}, or one of them is infinite")
+    fixed = np.array([axis in fixed_ends for axis in axes], dtype=np.bool_)
+    empty = np.zeros((*figures.shape[:-2], len(axes)))
+    lows = figures.min(axis=-2) if figures.size else empty
+    highs = figures.max(axis=-2) if figures.size else empty.copy()
     for column, axis in enumerate(axes):
-        if axis in bounds:
-            lows[column], highs[column] = bounds[axis]
-    return lows, highs, fixed
+        if axis in fixed_ends:
+            lows[..., column], highs[..., column] = fixed_ends[axis]
+    return Ends(lows, highs, fixed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perbench.per.comparison import Comparison, FloatArray, compare, geometric_mean, stack
+from perbench.per.comparison import Comparison, FloatArray, Weights, compare, geometric_mean, shares, stack
 from perbench.per.measured import Axis, LeftOut, Measured, Reason, Score
 
 
@@ -40,18 +40,24 @@ class ReferenceScores:
 
 
 def reference(
-    rows: Sequence[Measured], reference: str | None = None, quality_floor: float | None = None
+    rows: Sequence[Measured],
+    reference: str | None = None,
+    quality_floor: float | None = None,
+    weights: Weights | None = None,
 ) -> ReferenceScores:
     """Reference PER of each model on one task; `reference` defaults to the first row's model.
 
     A reference model that is not among `rows`, or lacks a figure, has failed: nobody has a value. The reference may
     itself be under `quality_floor` (0 to 1): it stays the yardstick and is not ranked. A task without accuracy has no
-    floor. ValueError for a floor outside 0 to 1 or beside accuracies above 1, or a model given twice.
+    floor. ValueError for a floor outside 0 to 1 or beside accuracies above 1, weights that are no weights, or a model
+    given twice.
     """
-    comparison = compare(rows)
+    comparison = compare(rows, weights)
     _check_floor(comparison, quality_floor)
     name = reference if reference is not None else (rows[0].model if rows else None)
-    figures, by_items = _figures(comparison)
+    by_items = per_item_axes(comparison)
+    names = figure_names(comparison.axes, by_items)
+    figures = stack([[getattr(row, name) for name in names] for row in comparison.compared], len(names))
     yardstick = next((i for i, row in enumerate(comparison.compared) if row.model == name), None)
     warnings: tuple[Reason, ...] = ()
     if not comparison.axes:
@@ -63,7 +69,7 @@ def reference(
         scores = [Score(row.model, None, Reason.REFERENCE_ZERO, zeros) for row in comparison.compared]
         warnings = (Reason.REFERENCE_ZERO,)
     else:
-        scores = _scores(comparison, figures, yardstick, quality_floor)
+        scores = _scores(comparison, figures, yardstick, quality_floor, shares(weights, comparison.axes))
     return ReferenceScores(
         scores=comparison.in_order(rows, scores),
         reference=name,
@@ -75,11 +81,29 @@ def reference(
     )
 
 
-def _scores(comparison: Comparison, figures: FloatArray, yardstick: int, quality_floor: float | None) -> list[Score]:
-    with np.errstate(divide="ignore"):  # log(0) = -inf is meant: accuracy 0 gives a score of exactly 0
-        logs = comparison.signs() * np.log(figures)
+def log_goodness(figures: FloatArray, signs: FloatArray, exponents: FloatArray | None) -> FloatArray:
+    """Weighted mean over the last axis of log(figure), of -log where lower is better. -inf where accuracy is 0.
+
+    The Reference PER of a model is exp of its own less that of the reference model. Without meaning where memory or
+    latency is 0.
+    """
+    # log(0) = -inf is meant: accuracy 0 gives a score of exactly 0. Beside a memory of 0 it is inf - inf.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = signs * np.log(figures)
+        goodness: FloatArray = logs.mean(axis=-1) if exponents is None else (logs * exponents).sum(axis=-1)
+    return goodness
+
+
+def _scores(
+    comparison: Comparison,
+    figures: FloatArray,
+    yardstick: int,
+    quality_floor: float | None,
+    exponents: FloatArray | None,
+) -> list[Score]:
+    goodness = log_goodness(figures, comparison.signs(), exponents)
     scores = []
-    for row, own, parts in zip(comparison.compared, figures, logs, strict=True):
+    for row, own, mine in zip(comparison.compared, figures, goodness, strict=True):
         zeros = _zeros(own, comparison.axes)
         unbounded = tuple(axis for axis in zeros if not axis.higher_is_better)
         if quality_floor is not None and row.accuracy is not None and row.accuracy < quality_floor:
@@ -87,20 +111,26 @@ def _scores(comparison: Comparison, figures: FloatArray, yardstick: int, quality
         elif unbounded:
             scores.append(Score(row.model, None, Reason.ZERO_FIGURE, unbounded))
         else:
-            scores.append(Score(row.model, float(np.exp((parts - logs[yardstick]).mean())), axes=zeros))
+            scores.append(Score(row.model, float(np.exp(mine - goodness[yardstick])), axes=zeros))
     return scores
 
 
-def _figures(comparison: Comparison) -> tuple[FloatArray, tuple[Axis, ...]]:
-    """Figures of the compared models, per item on the axes where all of them have that."""
-    per_item: Mapping[Axis, str] = {Axis.THROUGHPUT: "items_per_second", Axis.LATENCY: "seconds_per_item"}
-    by_items = tuple(
+PER_ITEM: Mapping[Axis, str] = {Axis.THROUGHPUT: "items_per_second", Axis.LATENCY: "seconds_per_item"}
+"""Attributes of `Measured` that this scale prefers on these axes."""
+
+
+def per_item_axes(comparison: Comparison) -> tuple[Axis, ...]:
+    """The axes taken per item: where all compared models have that."""
+    return tuple(
         axis
-        for axis, name in per_item.items()
+        for axis, name in PER_ITEM.items()
         if axis in comparison.axes and all(getattr(row, name) is not None for row in comparison.compared)
     )
-    names = [per_item[axis] if axis in by_items else axis.value for axis in comparison.axes]
-    return stack([[getattr(row, name) for name in names] for row in comparison.compared], len(names)), by_items
+
+
+def figure_names(axes: Sequence[Axis], by_items: Sequence[Axis]) -> tuple[str, ...]:
+    """The attribute of `Measured` that stands for each axis."""
+    return tuple(PER_ITEM[axis] if axis in by_items else axis.value for axis in axes)
 
 
 def _zeros(figures: FloatArray, axes: Sequence[Axis]) -> tuple[Axis, ...]:

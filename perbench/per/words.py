@@ -47,8 +47,12 @@ def why_absent(score: Score) -> str:
         Reason.REFERENCE_ZERO: f"the reference model has 0 for {axes}, and nothing can be a ratio of 0",
         Reason.ZERO_FIGURE: f"{axes} of 0, which no ratio can express",
         Reason.BELOW_QUALITY_FLOOR: "accuracy below the quality floor",
+        Reason.TOO_FEW_REPLICATES: "fewer than three launches, or repeats within one launch: no interval",
+        Reason.TOO_FEW_ITEMS: "items on a single source, so the error of accuracy is unknown: no interval",
         Reason.UNRESOLVED: "",
+        Reason.WITHIN_NOISE: "",
         Reason.NOT_MEASURED: "",
+        Reason.ZERO_WEIGHT: "",
     }
     return sentences[score.reason] if score.reason else ""
 
@@ -58,6 +62,10 @@ def why_left_out(left_out: LeftOut) -> str:
     axis = left_out.axis.value
     if left_out.reason is Reason.UNRESOLVED:
         return f"{axis} left out of PER: the models differ by less than 2 % of its maximum (Unresolved)"
+    if left_out.reason is Reason.WITHIN_NOISE:
+        return f"{axis} left out of PER: the models differ by less than four standard errors (WithinNoise)"
+    if left_out.reason is Reason.ZERO_WEIGHT:
+        return f"{axis} left out: its weight is 0 (ZeroWeight)"
     if left_out.models:
         return f"{axis} left out for all: not measured for {', '.join(left_out.models)} (NotMeasured)"
     return f"{axis} left out: not measured (NotMeasured)"

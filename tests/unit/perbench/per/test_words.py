@@ -21,9 +21,10 @@ def test_axis_names() -> None:
     assert words.axis_names((Axis.THROUGHPUT, Axis.MEMORY, Axis.LATENCY)) == "throughput, memory and latency"
 
 
-@pytest.mark.parametrize(
-    "reason", [reason for reason in Reason if reason not in {Reason.UNRESOLVED, Reason.NOT_MEASURED}]
-)
+OF_AXES = {Reason.UNRESOLVED, Reason.WITHIN_NOISE, Reason.NOT_MEASURED, Reason.ZERO_WEIGHT}
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in OF_AXES])
 def test_every_reason_of_a_score_has_words(reason: Reason) -> None:
     assert words.why_absent(Score("m", None, reason, (Axis.LATENCY,)))
 
@@ -31,6 +32,11 @@ def test_every_reason_of_a_score_has_words(reason: Reason) -> None:
 def test_axes_left_out() -> None:
     unresolved = words.why_left_out(LeftOut(Axis.MEMORY, Reason.UNRESOLVED))
     assert unresolved == "memory left out of PER: the models differ by less than 2 % of its maximum (Unresolved)"
+    noisy = words.why_left_out(LeftOut(Axis.MEMORY, Reason.WITHIN_NOISE))
+    assert noisy == "memory left out of PER: the models differ by less than four standard errors (WithinNoise)"
+    assert (
+        words.why_left_out(LeftOut(Axis.MEMORY, Reason.ZERO_WEIGHT)) == "memory left out: its weight is 0 (ZeroWeight)"
+    )
     assert "for all: not measured for a, b" in words.why_left_out(LeftOut(Axis.MEMORY, Reason.NOT_MEASURED, ("a", "b")))
     assert (
         words.why_left_out(LeftOut(Axis.ACCURACY, Reason.NOT_MEASURED))
