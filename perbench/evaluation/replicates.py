@@ -1,0 +1,82 @@
+"""The replicates of a model on a task, from its stages: what `perbench.per.assessment` computes intervals from.
+
+With several rounds a replicate is a launch: its repeats are taken together. With one round it is a repeat, and the
+intervals are "within one launch".
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from perbench.evaluation.cells import figures
+from perbench.evaluation.values import Figures
+from perbench.per.measured import is_figure
+from perbench.per.replicates import Basis, FloatArray, Replicates
+from perbench.results import ModelRecord, Results, StageRecord, TaskKind, TaskRecord
+
+
+def replicates_by_model(results: Results, task: TaskRecord) -> dict[str, Replicates]:
+    """Of every model of the run that has stages of this task."""
+    items = measured_items(task, results.models)
+    basis = basis_of(results)
+    return {model.name: replicates(task, model, basis, items) for model in results.models if model.stages(task.name)}
+
+
+def basis_of(results: Results) -> Basis:
+    """What one replicate of this run is."""
+    return Basis.LAUNCHES if results.resolved.rounds > 1 else Basis.REPEATS
+
+
+def measured_items(task: TaskRecord, models: Iterable[ModelRecord]) -> tuple[int, ...]:
+    """The items that were put to any of the models, in order: rows that all their replicates share."""
+    return tuple(
+        sorted({item for model in models for stage in model.stages(task.name) for item in stage.requests.item})
+    )
+
+
+def replicates(task: TaskRecord, model: ModelRecord, basis: Basis, items: Sequence[int]) -> Replicates:
+    """Of one model; `items` as `measured_items` gives them for all models that are compared."""
+    groups = _groups(model.stages(task.name), basis)
+    own = [figures(task, group, model.units) for group in groups]
+    synthetic = task.kind is TaskKind.SYNTHETIC
+    return Replicates(
+        model=model.name,
+        throughput=_column(own, "throughput"),
+        memory=_column(own, "memory_bytes"),
+        latency=_column(own, "latency_ms"),
+        items_per_second=_column(own, "items_per_second"),
+        # As in the scores: a synthetic load has no items.
+        seconds_per_item=np.full(len(own), math.nan) if synthetic else _column(own, "seconds_per_item"),
+        scores=np.zeros((0, len(own))) if synthetic else _scores(groups, items),
+        basis=basis,
+    )
+
+
+def _groups(stages: Sequence[StageRecord], basis: Basis) -> list[list[StageRecord]]:
+    """The stages of each replicate, in order of rounds or repeats."""
+    by_number: dict[int, list[StageRecord]] = {}
+    for stage in stages:
+        number = stage.round if basis is Basis.LAUNCHES else stage.repeat
+        if number is not None:  # a stage beside the repeats (latency basis Unloaded) repeats nothing
+            by_number.setdefault(number, []).append(stage)
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def _column(own: Sequence[Figures], name: str) -> FloatArray:
+    """NaN for what was not measured, and for magnitudes that only a damaged file can hold."""
+    values = [getattr(entry, name) for entry in own]
+    return np.array([math.nan if value is None or not is_figure(value) else value for value in values])
+
+
+def _scores(groups: Sequence[Sequence[StageRecord]], items: Sequence[int]) -> FloatArray:
+    """Mean score of each item in each replicate, shape (items, replicates); NaN where it was never scored."""
+    rows = {item: row for row, item in enumerate(items)}
+    sums, counts = np.zeros((len(items), len(groups))), np.zeros((len(items), len(groups)))
+    for column, group in enumerate(groups):
+        for stage in group:
+            for item, score in zip(stage.requests.item, stage.requests.score, strict=True):
+                if score is not None:
+                    sums[rows[item], column] += score
+                    counts[rows[item], column] += 1
+    return np.divide(sums, counts, out=np.full_like(sums, math.nan), where=counts > 0)
