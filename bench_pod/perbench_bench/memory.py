@@ -17,6 +17,9 @@ from perbench.results import MemoryRecord
 SAMPLE_SECONDS = 0.5
 """Twice the rate the rules ask for: a late sample still keeps to one per second."""
 
+OUTSIDE_SHARE = 0.1
+"""Beyond this share of its resident pages, what a server shares with strangers is no longer just common libraries."""
+
 RESET_PEAK = "5\n"
 """Written to /proc/PID/clear_refs: sets VmHWM back to the present resident size (proc(5))."""
 
@@ -34,6 +37,8 @@ class ProcessMemory:
 
     pss: int | None
     """Proportional set size. None: the kernel does not let us read it."""
+    resident: int
+    """VmRSS: every page counts whole."""
     anonymous: int
     """RssAnon and RssShmem: what has no file behind it."""
     file: int
@@ -73,6 +78,7 @@ def parse_process(status: str, smaps_rollup: str | None) -> ProcessMemory | None
         return None
     return ProcessMemory(
         pss=parse_sizes(smaps_rollup).get("Pss") if smaps_rollup is not None else None,
+        resident=sizes["VmRSS"],
         anonymous=sizes.get("RssAnon", 0) + sizes.get("RssShmem", 0),
         file=sizes.get("RssFile", 0),
         resident_peak=sizes.get("VmHWM", sizes["VmRSS"]),
@@ -173,14 +179,22 @@ def record_of(window: Window) -> MemoryRecord:
 
 
 def _footprint(samples: Sequence[Sample]) -> tuple[int | None, str, str | None]:
-    """(bytes, where they come from, why there are none)."""
+    """(bytes, where they come from, why there are none).
+
+    Of a single process VmRSS counts each page once, as PSS is to do for several. It is taken where strangers (a second
+    run, say) map the same weights: PSS would give them a part of what this server needs.
+    """
+    alone = all(len(sample.processes) == 1 for sample in samples)
+    resident = max(process.resident for sample in samples for process in sample.processes)
     shown = [pss for sample in samples if (pss := sample.pss) is not None]
-    if len(shown) == len(samples):
-        return max(shown), "peak of the sum of Pss in /proc/PID/smaps_rollup", None
-    source = "RssAnon + RssShmem + RssFile in /proc/PID/status (Pss in smaps_rollup cannot be read)"
-    if any(len(sample.processes) > 1 for sample in samples):
+    if len(shown) < len(samples):
+        source = "VmRSS in /proc/PID/status (Pss in smaps_rollup cannot be read)"
+        if alone:
+            return resident, source, None
         return None, source, "Pss cannot be read, and pages shared by the server's processes would count more than once"
-    return max(p.anonymous + p.file for sample in samples for p in sample.processes), source, None
+    if alone and resident - max(shown) > OUTSIDE_SHARE * resident:
+        return resident, "VmRSS in /proc/PID/status (other processes map the same files)", None
+    return max(shown), "peak of the sum of Pss in /proc/PID/smaps_rollup", None
 
 
 class MemoryReader:

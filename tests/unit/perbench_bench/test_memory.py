@@ -44,9 +44,12 @@ Shared_Clean:      19456 kB
 """
 
 
-def process(pss: int | None = 100, anonymous: int = 80, file: int = 40, resident_peak: int = 130) -> ProcessMemory:
+def process(
+    pss: int | None = 100, anonymous: int = 80, file: int = 40, resident: int = 105, resident_peak: int = 130
+) -> ProcessMemory:
     return ProcessMemory(
         pss=None if pss is None else pss * MIB,
+        resident=resident * MIB,
         anonymous=anonymous * MIB,
         file=file * MIB,
         resident_peak=resident_peak * MIB,
@@ -86,7 +89,9 @@ def test_sizes_are_read_in_bytes_and_other_fields_left_out() -> None:
 
 
 def test_a_process_from_the_texts_of_its_files() -> None:
-    expected = ProcessMemory(pss=389 * MIB, anonymous=302 * MIB, file=98 * MIB, resident_peak=436 * MIB)
+    expected = ProcessMemory(
+        pss=389 * MIB, resident=400 * MIB, anonymous=302 * MIB, file=98 * MIB, resident_peak=436 * MIB
+    )
     assert parse_process(STATUS, ROLLUP) == expected
 
 
@@ -130,10 +135,27 @@ def test_the_footprint_is_the_peak_of_the_sums_and_not_the_sum_of_the_peaks() ->
     assert record.reason is None
 
 
+def test_what_strangers_map_as_well_counts_whole() -> None:
+    record = record_of(window(Sample((process(100, resident=190),)), Sample((process(110, resident=200),))))
+    assert record.footprint_bytes == 200 * MIB
+    assert "other processes map the same files" in record.source
+
+
+def test_common_libraries_alone_do_not_change_the_basis() -> None:
+    record = record_of(window(Sample((process(100, resident=111),))))
+    assert record.footprint_bytes == 100 * MIB
+    assert "Pss" in record.source
+
+
+def test_several_processes_share_with_each_other() -> None:
+    record = record_of(window(Sample((process(100, resident=190), process(100, resident=190)))))
+    assert record.footprint_bytes == 200 * MIB
+
+
 def test_without_pss_one_process_is_its_resident_pages_and_the_source_says_so() -> None:
-    record = record_of(window(Sample((process(None),)), Sample((process(None, anonymous=90),))))
+    record = record_of(window(Sample((process(None),)), Sample((process(None, resident=130),))))
     assert record.footprint_bytes == 130 * MIB
-    assert "RssAnon" in record.source
+    assert "VmRSS" in record.source
     assert "cannot be read" in record.source
 
 
@@ -146,8 +168,8 @@ def test_without_pss_several_processes_have_no_footprint_but_their_parts() -> No
 
 
 def test_one_unreadable_moment_is_enough_to_withhold_pss() -> None:
-    record = record_of(window(Sample((process(500),)), Sample((process(None, anonymous=10, file=5),))))
-    assert record.footprint_bytes == 120 * MIB
+    record = record_of(window(Sample((process(500),)), Sample((process(None, resident=15),))))
+    assert record.footprint_bytes == 105 * MIB
 
 
 def test_a_process_that_ended_in_the_middle_leaves_no_figure() -> None:
