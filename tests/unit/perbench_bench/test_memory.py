@@ -14,6 +14,7 @@ from perbench_bench.memory import (
     Window,
     parse_process,
     parse_sizes,
+    pause_after,
     record_of,
 )
 from tests.support.processes import wait_until
@@ -211,6 +212,12 @@ def test_a_machine_without_proc_gives_a_reason_and_no_figure(tmp_path: Path) -> 
     record = reader.stop()
     assert record.footprint_bytes is None
     assert record.reason is not None
+
+
+def test_a_large_server_is_looked_at_less_often_but_once_a_second() -> None:
+    assert pause_after(0.002, 0.5) == 0.5
+    assert pause_after(0.008, 0.5) == pytest.approx(0.8)
+    assert pause_after(0.4, 0.5) == 1.0
 
 
 GROW = """
