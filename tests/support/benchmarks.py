@@ -1,5 +1,6 @@
 """Benchmark files of tests: small, and as fast as their server."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,16 +17,24 @@ def endpoint(name: str, url: str) -> dict[str, object]:
     return {"name": name, "endpoint": {"url": url, "protocol": "OpenAIChat", "model": "scripted"}}
 
 
-def inline_task(name: str, items: int = ITEMS) -> dict[str, object]:
+def inline_task(name: str, items: int = ITEMS, max_tokens: int = 16) -> dict[str, object]:
     """A task to which the scripted server's answer is right."""
     return {
         "name": name,
-        "maxTokens": 16,
+        "maxTokens": max_tokens,
         "dataset": {
             "inline": [{"input": f"Question {number} of {name}?", "answers": ["sport"]} for number in range(items)],
             "scoring": {"scorer": "Contains"},
         },
     }
+
+
+def file_task(name: str, directory: Path, items: int = ITEMS) -> dict[str, object]:
+    """A task whose items stand in a file beside the benchmark's."""
+    rows = [{"input": f"Question {number} of {name}?", "answers": ["sport"]} for number in range(items)]
+    (directory / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    scoring = {"scorer": "Contains"}
+    return {"name": name, "maxTokens": 16, "dataset": {"file": f"{name}.jsonl", "scoring": scoring}}
 
 
 def write_benchmark(

@@ -26,6 +26,11 @@ def children() -> set[int]:
     return {pid for path in Path("/proc/self/task").iterdir() for pid in map(int, _children(path)) if _runs(pid)}
 
 
+def descendants(pid: int) -> list[int]:
+    """Children of a process that a test started, the oldest first."""
+    return [int(child) for path in sorted(Path(f"/proc/{pid}/task").iterdir()) for child in _children(path)]
+
+
 def _children(path: Path) -> list[str]:
     with contextlib.suppress(OSError):
         return (path / "children").read_text().split()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.benchmarks import FIRST_STAGE, endpoint, write_benchmark
+from tests.support.benchmarks import FIRST_STAGE, endpoint, file_task, write_benchmark
 from tests.support.processes import nothing_stays, perbench, scripted_server
 from tests.support.runs import Ended, run
 
@@ -128,3 +128,37 @@ def test_twice_in_a_row_it_still_leaves_nothing_behind(tmp_path: Path, stuck: St
     assert process.returncode == 130
     assert "continue with" in out
     assert err == ""
+
+
+def test_changed_questions_start_a_new_run(tmp_path: Path, stuck: Stuck) -> None:
+    """The spec is the same, as it names only the file; figures of other questions must not be mixed in."""
+    tasks = [file_task("first", tmp_path), file_task("second", tmp_path)]
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)], tasks)
+    stopped = run(file, stop_at="second: 32 requests", number=signal.SIGINT)
+    questions = tmp_path / "first.jsonl"
+    questions.write_text(questions.read_text().replace("Question 0", "Another question"))
+    stuck.recover()
+    after = run(file)
+    assert f"the unfinished run moved to {stopped.results.run_id}, as it differs in task first" in after.out
+    assert (after.directory / stopped.results.run_id / "results.json").exists()
+    assert "first: 32 requests" in after.out
+
+
+def test_a_finished_run_moves_aside(tmp_path: Path, good: str) -> None:
+    file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", good)])
+    first = run(file).results
+    second = run(file)
+    assert f"the finished run moved to {first.run_id}" in second.out
+    moved = second.directory / first.run_id
+    assert {path.name for path in moved.iterdir()} == {
+        "logs",
+        "report.html",
+        "results.json",
+        "stages",
+        "status.yaml",
+        "work",
+    }
+    assert first.run_id == second.results.run_id
+    assert first.start_time < second.results.start_time
+    run(file)
+    assert (second.directory / f"{first.run_id}-2" / "results.json").exists()

@@ -1,0 +1,104 @@
+"""`perbench run` with a model it starts itself: the packaged one, on a task of four short answers."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.benchmarks import endpoint, inline_task, write_benchmark
+from tests.support.processes import descendants, nothing_stays, perbench, scripted_server
+from tests.support.runs import Ended, run
+
+PACKAGED = {"name": "local", "model": "packaged:smollm2-135m"}
+LLAMA = {"runtime": "LlamaCpp", "args": ["-c", "512"]}
+SMALL = (inline_task("first", 4, max_tokens=2), inline_task("second", 4, max_tokens=2))
+ONE_AT_A_TIME = {"concurrency": 1, "api": "Chat"}
+
+
+@pytest.fixture
+def good() -> Iterator[str]:
+    with scripted_server() as (url, _):
+        yield url
+
+
+def write(path: Path, *models: dict[str, object], serving: dict[str, object] | None = None) -> Path:
+    return write_benchmark(path, models, SMALL, load=ONE_AT_A_TIME, serving=serving or LLAMA)
+
+
+def test_a_model_is_started_measured_and_stopped(tmp_path: Path) -> None:
+    ended = run(write(tmp_path / "x.yaml", PACKAGED))
+    (model,) = ended.results.models
+    assert ended.exit_code in {0, 3}
+    assert (model.runtime, model.throughput_unit, model.substituted_for) == ("LlamaCpp", "server", None)
+    assert model.runtime_version
+    assert model.server_arguments["--ctx-size"] == 512
+    assert model.source["sha256"]
+    assert model.launches[0].ready_seconds is not None
+    for stage in ended.records("local"):
+        assert stage.memory is not None
+        assert stage.memory.footprint_bytes is not None
+        assert stage.memory.footprint_bytes > 50 * 1024 * 1024
+    assert "ready after" in ended.out
+    assert (ended.directory / "logs" / "local.0.server.log").stat().st_size > 0
+    everything = (ended.directory / "results.json").read_text()
+    assert str(Path.home()) + "/" not in everything
+    assert str(tmp_path) not in everything
+
+
+def test_the_default_runtime_is_refused_and_its_substitute_recorded(tmp_path: Path) -> None:
+    file = write(tmp_path / "x.yaml", PACKAGED, serving={"args": ["-c", "512"]})
+    refused = run(file)
+    assert refused.exit_code == 2
+    assert "serving.runtime TGI cannot be started on this machine" in refused.err
+    assert "--runtime LlamaCpp" in refused.err
+    assert not refused.directory.exists()
+    ended = run(file, "--runtime", "LlamaCpp")
+    assert ended.exit_code in {0, 3}
+    assert ended.results.models[0].substituted_for == "TGI"
+
+
+def kill_server_while_measuring(file: Path) -> Ended:
+    with nothing_stays(), perbench("run", file.name, cwd=file.parent) as process:
+        assert process.stdout is not None
+        seen = ""
+        while "second: 4 requests" not in seen:
+            seen += process.stdout.readline()
+        server = descendants(process.pid)[0]
+        os.kill(server, signal.SIGKILL)
+        out, err = process.communicate(timeout=120)
+    return Ended(process.returncode, seen + out, err, file.parent / "perbench-results" / file.stem)
+
+
+def test_a_server_that_dies_is_to_blame_and_the_others_go_on(tmp_path: Path, good: str) -> None:
+    ended = kill_server_while_measuring(write(tmp_path / "x.yaml", PACKAGED, endpoint("good", good)))
+    assert ended.exit_code == 4
+    assert ended.failure == ("Target", "ServerExited", "local")
+    assert ended.stages("local") == ["first"]
+    assert ended.stages("good") == ["first", "second"]
+
+
+def test_a_model_that_cannot_be_loaded_fails_before_any_load(tmp_path: Path, good: str) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(1000))
+    broken = {"name": "broken", "model": "./broken.gguf"}
+    ended = run(write(tmp_path / "x.yaml", broken, endpoint("good", good)))
+    assert ended.exit_code == 4
+    assert ended.failure == ("Target", "ServerExited", "broken")
+    assert ended.stages("good") == ["first", "second"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_the_model_starts(tmp_path: Path, number: signal.Signals) -> None:
+    file = write(tmp_path / "x.yaml", PACKAGED)
+    stopped = run(file, stop_at="starting", number=number)
+    assert stopped.exit_code == 130
+    assert stopped.stages("local") == []
+    assert "0 of 2 stages are recorded and kept" in stopped.out
+    after = run(file)
+    assert after.stages("local") == ["first", "second"]
+
+
+def test_killed_outright_while_measuring_nothing_stays(tmp_path: Path) -> None:
+    killed = run(write(tmp_path / "x.yaml", PACKAGED), stop_at="second: 4 requests", number=signal.SIGKILL)
+    assert killed.exit_code == -signal.SIGKILL
