@@ -1,0 +1,103 @@
+"""From two results to what became of each model on each task."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from perbench.comparison.provenance import differences, remarks
+from perbench.comparison.ratios import Pair, ratios
+from perbench.comparison.values import TOLERANCE_PERCENT, ModelComparison, ResultsComparison, Uncompared
+from perbench.evaluation import Evaluation, evaluate
+from perbench.evaluation.replicates import basis_of, measured_items, replicates
+from perbench.evaluation.scores import measured
+from perbench.evaluation.values import Row
+from perbench.per.figure_draws import Chance
+from perbench.per.replicates import Basis
+from perbench.per.uncertainty import Settings
+from perbench.results import ModelRecord, Results, TaskRecord
+
+NOT_IN_RESULTS = "NotInResults"
+
+
+def compare_results(
+    baseline: Results,
+    candidate: Results,
+    *,
+    tolerance_percent: float = TOLERANCE_PERCENT,
+    settings: Settings | None = None,
+) -> ResultsComparison:
+    """Compare what both results have; `baseline` is what `candidate` is judged by.
+
+    `settings`: weights, and the reference model of both (default: that of the baseline). ValueError for a tolerance
+    outside 0 to 100 %.
+    """
+    if not 0 <= tolerance_percent < 100:
+        raise ValueError(f"a tolerance of {tolerance_percent} % is not within 0 to 100 %")
+    found = ResultsComparison(differences(baseline, candidate), remarks(baseline, candidate))
+    if found.refused:
+        return replace(found, tolerance_percent=tolerance_percent)
+    given = settings or Settings()
+    used = replace(given, reference=given.reference or baseline.resolved.reference)
+    evaluations = evaluate(baseline), evaluate(candidate)
+    models: list[ModelComparison] = []
+    uncompared: list[Uncompared] = []
+    for task in {task.name: task for task in (*baseline.tasks, *candidate.tasks)}.values():
+        rows = _rows(evaluations[0], task.name), _rows(evaluations[1], task.name)
+        uncompared += _uncompared(task.name, *rows)
+        pairs = _pairs(task, baseline, candidate, *rows)
+        found_ratios = ratios(pairs, used, tolerance_percent / 100, Chance(task.name))
+        models += [ModelComparison(task.name, pair.model, found_ratios[pair.model]) for pair in pairs]
+    bases = {basis_of(baseline), basis_of(candidate)}
+    return replace(
+        found,
+        models=tuple(models),
+        uncompared=tuple(uncompared),
+        basis=(Basis.REPEATS if Basis.REPEATS in bases else Basis.LAUNCHES) if models else None,
+        reference=used.reference,
+        tolerance_percent=tolerance_percent,
+    )
+
+
+def _rows(evaluation: Evaluation, task: str) -> dict[str, Row]:
+    """The lines of a task by model; none where the run has no such task."""
+    return {row.cell.model: row for entry in evaluation.tasks if entry.record.name == task for row in entry.rows}
+
+
+def _uncompared(task: str, first: Mapping[str, Row], second: Mapping[str, Row]) -> list[Uncompared]:
+    entries = [
+        Uncompared(task, model, _why_not(first.get(model)), _why_not(second.get(model)))
+        for model in dict.fromkeys((*first, *second))
+    ]
+    return [entry for entry in entries if entry.baseline or entry.candidate]
+
+
+def _why_not(row: Row | None) -> str | None:
+    """Why a cell has no figures worth comparing. None: it has."""
+    if row is None:
+        return NOT_IN_RESULTS
+    return None if row.cell.excluded is None else row.cell.excluded.value
+
+
+def _pairs(
+    task: TaskRecord, baseline: Results, candidate: Results, first: Mapping[str, Row], second: Mapping[str, Row]
+) -> list[Pair]:
+    names = [name for name in first if not _why_not(first[name]) and not _why_not(second.get(name))]
+    records = [_records(results, names) for results in (baseline, candidate)]
+    items = measured_items(task, (*records[0].values(), *records[1].values()))
+    bases = basis_of(baseline), basis_of(candidate)
+    return [
+        Pair(
+            model=name,
+            baseline=measured(first[name].cell),
+            candidate=measured(second[name].cell),
+            replicates=(
+                replicates(task, records[0][name], bases[0], items),
+                replicates(task, records[1][name], bases[1], items),
+            ),
+            ranked=not first[name].apart and not second[name].apart,
+        )
+        for name in names
+    ]
+
+
+def _records(results: Results, names: list[str]) -> dict[str, ModelRecord]:
+    return {model.name: model for model in results.models if model.name in names}
