@@ -14,7 +14,8 @@ from perbench.local.assemble import with_stored
 from perbench.local.directory import REPORT, RESULTS, STATUS, Found, Identity, decide
 from perbench.local.estimate import estimate_sentence
 from perbench.local.interruption import Interrupted, Interruption
-from perbench.local.outcome import INTERRUPTED_EXIT, interrupted_sentence, stopped_sentence
+from perbench.local.outcome import FAILED_EXIT, INTERRUPTED_EXIT, interrupted_sentence, stopped_sentence
+from perbench.local.output import lasting
 from perbench.local.plans import API_KEY_VARIABLE, measured_requests
 from perbench.local.prepare import Prepared, prepare
 from perbench.local.progress_view import Shape, choose_view
@@ -48,12 +49,13 @@ class Request:
         return tuple(arguments)
 
 
-def run_command(request: Request, out: TextIO, interruption: Interruption) -> int:
+def run_command(request: Request, stdout: TextIO, interruption: Interruption) -> int:
     """Run a benchmark and give the exit code.
 
     Raises UsageError before anything is started, RunError where the run had to stop, Interrupted before it began.
     """
     prepared = prepare(request.file, parse_runtime(request.runtime), with_key=API_KEY_VARIABLE in os.environ)
+    out = lasting(stdout)
     store = Store(request.output_dir or RESULTS_DIRECTORY / prepared.benchmark.metadata.name)
     with store.locked():
         run = _open(prepared, store, out, interruption)
@@ -124,16 +126,24 @@ def _carry_out(run: Run, request: Request, out: TextIO) -> int:
             run.work()
         evaluation = run.finish()
     except Interrupted:
-        evaluation = run.suspend(interrupted=True)
-        recorded, planned = evaluation.completed_stages, evaluation.planned_stages
-        run.view.say(interrupted_sentence(recorded, planned, request.arguments))
-        return INTERRUPTED_EXIT
+        return _interrupted(run, request)
     except RunError as error:
         raise _stopped(run, error.failure, request) from error
     out.write(f"\n{table(evaluation)}\n")
     out.writelines(f"{run.store.root / name}\n" for name in (STATUS, RESULTS, REPORT))
     out.flush()
-    return evaluation.verdict.exit_code or 0
+    code = evaluation.verdict.exit_code
+    return FAILED_EXIT if code is None else code
+
+
+def _interrupted(run: Run, request: Request) -> int:
+    try:
+        evaluation = run.suspend(interrupted=True)
+    except WriteError as error:
+        raise _stopped(run, error.failure, request) from error
+    recorded, planned = evaluation.completed_stages, evaluation.planned_stages
+    run.view.say(interrupted_sentence(recorded, planned, request.arguments))
+    return INTERRUPTED_EXIT
 
 
 def _stopped(run: Run, failure: Failure, request: Request) -> RunError:

@@ -25,9 +25,6 @@ cut short is known as one, and is completed by the next command."""
 UNIDENTIFIED = "unidentified"
 """Where stages without a results.json go: nobody can say what they measured."""
 
-COMPARED_FACTS = ("perbench", "runtimeVersion", "cpu", "cores", "memoryBytes")
-"""Provenance that must agree for a run to be continued: what would change the figures half-way."""
-
 
 @dataclass(frozen=True)
 class Found:
@@ -51,6 +48,7 @@ class Identity:
     substitutions: Mapping[str, str | None]
     """By model: the runtime that was asked for, where another one serves."""
     provenance: Mapping[str, JsonValue]
+    """Machine and software: another kernel or package half-way would change the figures."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,8 @@ def differences(previous: Results, identity: Identity) -> tuple[str, ...]:
             named.append(f"the files of model {model.name}")
         elif identity.substitutions.get(model.name) != model.substituted_for:
             named.append(f"the runtime of model {model.name}")
-    named += [fact for fact in COMPARED_FACTS if previous.provenance.get(fact) != identity.provenance.get(fact)]
-    return tuple(named)
+    then, now = previous.provenance, identity.provenance
+    return (*named, *(fact for fact in dict.fromkeys([*then, *now]) if then.get(fact) != now.get(fact)))
 
 
 def _aside(found: Found, name: str, sentence: str) -> Disposition:

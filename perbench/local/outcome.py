@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from perbench.failures import MESSAGE_LIMIT, Blame, Failure, shorten
 from perbench.plan import StageKey
 
+FAILED_EXIT = 4
 INTERRUPTED_EXIT = 130
 
 STOPS_THE_RUN = frozenset({"DiskFull", "WriteFailed"})

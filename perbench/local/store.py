@@ -11,7 +11,9 @@ from perbench.failures import Failure, UsageError
 from perbench.files import write_atomically, write_error
 from perbench.local.directory import ENTRIES, LOGS, PLANS, REPORT, RESULTS, STAGES, STATUS, Disposition, Found
 from perbench.plan import Plan
+from perbench.record import to_text
 from perbench.results import Results, StageRecord
+from perbench.results_file import read_results
 
 LOCK = ".lock"
 FAILURE = "failure.json"
@@ -54,14 +56,13 @@ class Store:
 
     def _read_results(self) -> Results | None:
         path = self.root / RESULTS
-        try:
-            return Results.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (OSError, ValidationError) as error:
-            raise UsageError(
-                f"{path}: not the results of a run of this perbench; move it away or choose another --output-dir"
-            ) from error
+        try:
+            return read_results(path)
+        except UsageError as error:
+            what, _, _ = str(error).partition("; ")  # what follows is advice to somebody who named the file himself
+            raise UsageError(f"{what}; move it away or choose another --output-dir") from error
 
     def dispose(self, disposition: Disposition) -> None:
         """Make the moves of a disposition, in its order."""
@@ -75,7 +76,7 @@ class Store:
 
     def write_results(self, results: Results) -> None:
         """Replace results.json."""
-        write_atomically(self.root / RESULTS, results.model_dump_json(by_alias=True) + "\n")
+        write_atomically(self.root / RESULTS, to_text(results))
 
     def write_status(self, text: str) -> None:
         """Replace status.yaml."""

@@ -75,6 +75,7 @@ def test_stages_that_nobody_can_name_are_kept_apart() -> None:
         ),
         ({"provenance": {**UNFINISHED.provenance, "cpu": "Another"}}, "cpu"),
         ({"provenance": {**UNFINISHED.provenance, "perbench": "9.9"}}, "perbench"),
+        ({"provenance": {**UNFINISHED.provenance, "governor": "powersave"}}, "governor"),
     ],
 )
 def test_what_would_change_the_figures_half_way_starts_a_new_run(changes: dict[str, object], named: str) -> None:
@@ -87,7 +88,3 @@ def test_what_would_change_the_figures_half_way_starts_a_new_run(changes: dict[s
 
 def test_the_same_run_has_no_differences() -> None:
     assert differences(UNFINISHED, identity(UNFINISHED)) == ()
-
-
-def test_the_python_version_alone_does_not_end_a_run() -> None:
-    assert differences(UNFINISHED, identity(UNFINISHED, provenance={**UNFINISHED.provenance, "python": "9"})) == ()

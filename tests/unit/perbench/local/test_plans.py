@@ -1,56 +1,103 @@
-"""Stages, work and plans of a launch: what latency basis Unloaded adds to them."""
+from pathlib import Path
 
 import pytest
 
-from perbench.api.defaults import Resolved
-from perbench.api.load import PromptApi
-from perbench.api.models import Protocol
+from perbench.api.defaults import resolve_defaults
+from perbench.api.models import Endpoint, Protocol
+from perbench.api.resource import BenchmarkSpec
 from perbench.api.tasks import TaskSpec
-from perbench.local.estimate import Pace, remaining_seconds
-from perbench.local.plans import keys_of, measured_requests, plan_of, work_of
-from perbench.local.progress_view import Shape, stage_label
+from perbench.local.plans import (
+    API_KEY_VARIABLE,
+    endpoint_record,
+    endpoint_target,
+    keys_of,
+    plan_of,
+    too_few_items,
+    with_absolute_file,
+    work_of,
+)
 from perbench.local.schedule import Launch
-from perbench.plan import Target
-from perbench.progress import Progress, StagePhase
+from perbench.plan import Plan
 from perbench_bench.tasks import resolve
 
-TASKS = tuple(
-    TaskSpec.model_validate({"name": name, "synthetic": {"inputTokens": 8, "outputTokens": 4}, "limit": 100})
-    for name in ("a", "b")
-)
-LOADED = Resolved(api=PromptApi.CHAT, concurrency=4, repeats=2, max_seconds=60, rounds=1, reference="m")
-UNLOADED = LOADED.model_copy(update={"unloaded_requests": 24})
-PUT = [resolve(task, None) for task in TASKS]
+CHOICE = {"scorer": "Choice", "choices": ["yes", "no"]}
+ITEMS = [{"input": f"Question {number}?", "answers": ["yes"]} for number in range(16)]
 
 
-def test_each_task_has_its_repeats_and_then_the_unloaded_stage() -> None:
-    assert keys_of(TASKS, LOADED) == (("a", 0), ("a", 1), ("b", 0), ("b", 1))
-    assert keys_of(TASKS, UNLOADED) == (("a", 0), ("a", 1), ("a", None), ("b", 0), ("b", 1), ("b", None))
+def spec(**load: object) -> BenchmarkSpec:
+    return BenchmarkSpec.model_validate(
+        {
+            "models": [{"name": "m", "model": "packaged:smollm2-135m"}],
+            "tasks": [
+                {"name": "topics", "preset": "PackagedTopics", "limit": 16, "maxTokens": 4},
+                {"name": "own", "dataset": {"inline": ITEMS, "scoring": CHOICE}, "maxTokens": 2},
+            ],
+            "load": {"concurrency": 4, **load},
+        }
+    )
 
 
-@pytest.mark.parametrize("resolved", [LOADED, UNLOADED])
-def test_the_plan_has_the_stages_that_are_waited_for(resolved: Resolved) -> None:
-    target = Target(url="http://127.0.0.1", protocol=Protocol.OPENAI, model="m")
-    plan = plan_of("0123456789", Launch("m", 0, 0), target, resolved, TASKS, None)
-    assert plan.stage_keys == keys_of(TASKS, resolved) == tuple(work_of("m", PUT, resolved))
+ENDPOINT = Endpoint(url="http://host:8000", protocol=Protocol.OPENAI, model="served")
+LAUNCH = Launch("m", 2, 0)
 
 
-def test_work_counts_warm_up_measured_requests_and_those_drained() -> None:
-    work = work_of("m", PUT, UNLOADED)
-    assert work["a", 0].requests == 2 * 4 + 100 + 4
-    assert work["a", None].requests == 2 * 1 + 24 + 1
-    assert [entry.least_seconds for entry in work.values()] == [10.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-    assert measured_requests(PUT, UNLOADED) == 2 * (2 * 100 + 24)
-    assert measured_requests(PUT, LOADED) == 2 * 2 * 100
+def test_a_plan_says_everything_and_reads_back_the_same() -> None:
+    benchmark = spec(warmup={"requests": 8, "seconds": 0}, maxSeconds=60, repeats=2)
+    resolved = resolve_defaults(benchmark, local=True)
+    plan = plan_of("abc", LAUNCH, endpoint_target(ENDPOINT, with_key=True), resolved, benchmark.tasks, None)
+    assert (plan.model, plan.round, plan.repeats) == ("m", 2, 2)
+    assert (plan.load.concurrency, plan.load.max_seconds) == (4, 60)
+    assert plan.load.warmup is not None
+    assert (plan.load.warmup.requests, plan.load.warmup.seconds) == (8, 0)
+    assert Plan.model_validate_json(plan.to_json()) == plan
+    assert plan.stage_keys == keys_of(benchmark.tasks, resolved)
+    assert plan.stage_keys == (("topics", 0), ("topics", 1), ("own", 0), ("own", 1))
 
 
-def test_unloaded_stages_are_expected_to_take_as_long_as_their_like() -> None:
-    work = work_of("m", PUT, UNLOADED)
-    pace = Pace().finished(work["a", 1], 80.0).finished(work["a", None], 20.0)
-    assert remaining_seconds(0, [work["a", None]], pace) == pytest.approx(20.0)
-    assert remaining_seconds(0, [work["a", 1]], pace) == pytest.approx(80.0)
+def test_the_key_is_named_and_never_written() -> None:
+    assert endpoint_target(ENDPOINT, with_key=True).api_key_variable == API_KEY_VARIABLE
+    assert endpoint_target(ENDPOINT, with_key=False).api_key_variable is None
 
 
-def test_its_label() -> None:
-    progress = Progress(task="a", repeat=None, phase=StagePhase.WARMUP, completed=0, total=24)
-    assert stage_label(progress, Shape(rounds=1, repeats=3, requests=1)) == "a unloaded"
+def test_only_tgi_cannot_be_told_to_go_on() -> None:
+    tgi = Endpoint(url="http://host", protocol=Protocol.TGI)
+    assert not endpoint_target(tgi, with_key=False).can_force_length
+    assert endpoint_target(ENDPOINT, with_key=False).can_force_length
+
+
+@pytest.mark.parametrize(("accelerators", "unit", "units"), [(None, "endpoint", 1), (4, "accelerator", 4)])
+def test_an_endpoint_counts_by_its_accelerators_if_it_says_them(
+    accelerators: int | None, unit: str, units: int
+) -> None:
+    record = endpoint_record("e", ENDPOINT.model_copy(update={"accelerators": accelerators}))
+    assert (record.throughput_unit, record.units) == (unit, units)
+    assert record.memory_basis is None
+    assert record.source == {"kind": "Endpoint", "url": "http://host:8000", "protocol": "OpenAI", "model": "served"}
+
+
+def test_files_are_found_from_any_directory() -> None:
+    task = TaskSpec.model_validate({"name": "t", "dataset": {"file": "data/t.jsonl", "scoring": CHOICE}})
+    moved = with_absolute_file(task, Path("/benchmarks"))
+    assert moved.dataset is not None
+    assert moved.dataset.file == "/benchmarks/data/t.jsonl"
+    inline = spec().tasks[1]
+    assert with_absolute_file(inline, Path("/benchmarks")) is inline
+
+
+def test_a_task_with_too_few_items_is_named_with_what_it_needs() -> None:
+    tasks = [resolve(task, None) for task in spec().tasks]
+    assert too_few_items(tasks, 4) == ()
+    lines = too_few_items(tasks, 5)
+    assert len(lines) == 2
+    assert lines[0].startswith("TooFewItems: task topics measures 16 items; concurrency 5 needs 20")
+
+
+def test_the_work_of_a_launch_is_its_stages_with_warm_up_and_drain() -> None:
+    benchmark = spec(repeats=1)
+    tasks = [resolve(task, None) for task in benchmark.tasks]
+    work = work_of("m", tasks, resolve_defaults(benchmark, local=True))
+    assert list(work) == [("topics", 0), ("own", 0)]
+    assert [stage.requests for stage in work.values()] == [2 * 4 + 16 + 4] * 2
+    assert [stage.output_tokens for stage in work.values()] == [4, 2]
+    # The default warm-up lasts ten seconds after a start, and not before later stages.
+    assert [stage.least_seconds for stage in work.values()] == [10.0, 0.0]
