@@ -17,6 +17,9 @@ from perbench.local.schedule import Launch
 from perbench.plan import StageKey
 from perbench.progress import Progress, StagePhase
 
+REDRAWS_PER_SECOND = 4
+"""Drawing takes the processor that is being measured: often enough for the eye, and no more."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -181,6 +184,7 @@ class LiveView:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            refresh_per_second=REDRAWS_PER_SECOND,
         )
 
     def __enter__(self) -> Self:
@@ -235,6 +239,7 @@ class LiveView:
     def _drop(self) -> None:
         if self._bar is not None:
             self._bars.remove_task(self._bar)
+            self._bars.refresh()  # else the next line is printed above the bar as it was
             self._bar = None
 
 
