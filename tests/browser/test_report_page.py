@@ -11,11 +11,14 @@ import pytest
 
 from perbench.report import render
 from tests.support import results as runs
+from tests.support import tables
 
 REQUIRE = "PERBENCH_REQUIRE_BROWSER"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEADLINE_SECONDS = 120
-PAGES = ("succeeded", "with_failed_model", "with_invalid_stage", "one_model", "interrupted", "hostile", "long_names")
+RUNS = ("succeeded", "with_failed_model", "with_invalid_stage", "one_model", "interrupted", "hostile", "long_names")
+TABLES = ("study", "study_with_floor", "few_models", "hostile_table", "large_table")
+PAGES = (*RUNS, *TABLES)
 WIDTHS = (390, 1400)
 
 # The page stands unchanged in a frame of the wanted width: a window may refuse to be as narrow as a phone, and its
@@ -33,6 +36,8 @@ addEventListener("load", () => {{
       outside: outside.map((element) => element.tagName + "." + element.getAttribute("class")),
       styled: frame.contentWindow.getComputedStyle(root.querySelector(".scores")).tableLayout,
       scripts: frame.contentDocument.scripts.length,
+      drawings: [...root.querySelectorAll(".scatter")].filter((one) => one.getBoundingClientRect().width > 0).map(
+        (one) => one.getAttribute("class")),
     }};
   }});
   const answer = document.createElement("pre");
@@ -53,13 +58,17 @@ def chromium() -> str:
     return found
 
 
+def page(name: str) -> str:
+    return getattr(tables, name)() if name in TABLES else render(getattr(runs, name)())
+
+
 @pytest.fixture(scope="session")
 def measured(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """What the browser says of every page at every width; and what it wrote to its console, as `console`."""
     folder = tmp_path_factory.mktemp("browser")
     frames = "\n".join(
         f'<iframe id="{name}-{width}" width="{width}" height="800" style="border:0"'
-        f' srcdoc="{html.escape(render(getattr(runs, name)()))}"></iframe>'
+        f' srcdoc="{html.escape(page(name))}"></iframe>'
         for name in PAGES
         for width in WIDTHS
     )
@@ -103,6 +112,13 @@ def test_the_page_does_not_overflow(measured: dict[str, dict[str, object]], name
     assert page["content"] <= width
     assert page["outside"] == []
     assert page["scripts"] == 0
+
+
+@pytest.mark.parametrize(("width", "kind"), [(390, "scatter narrow"), (1400, "scatter wide")])
+def test_of_each_drawing_the_one_for_the_width_is_seen(
+    measured: dict[str, dict[str, object]], width: int, kind: str
+) -> None:
+    assert measured[f"study-{width}"]["drawings"] == [kind] * 5
 
 
 def test_the_console_stays_empty(measured: dict[str, dict[str, object]]) -> None:

@@ -2,64 +2,26 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Self
 
 import pytest
 import yaml
-from typing_extensions import override
 
 from perbench.api.resource import PERBenchmark
 from perbench.report import render
 from perbench.results import Results
 from tests.support import results as runs
+from tests.support.pages import Page
 from tests.support.results import HOSTILE, ONE_SLOT, TOPICS, TWO_THREADS, Shape, model, results
 
 
-class Page(HTMLParser):
-    """A page taken apart: its elements with attributes, its text, the content of its style and code elements."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.raw: dict[str, list[str]] = {"style": [], "code": [], "title": []}
-        self._open: list[str] = []
-
-    @classmethod
-    def of(cls, found: Results) -> Self:
-        page = cls()
-        page.feed(render(found))
-        page.close()
-        return page
-
-    @override
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._open.append(tag)
-
-    @override
-    def handle_endtag(self, tag: str) -> None:
-        while self._open and self._open.pop() != tag:
-            pass
-
-    @override
-    def handle_data(self, data: str) -> None:
-        inside = self._open[-1] if self._open else ""
-        if inside in self.raw:
-            self.raw[inside].append(data)
-        if inside != "style":
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+def page_of(found: Results) -> Page:
+    return Page.of(render(found))
 
 
 @pytest.fixture(scope="module")
 def succeeded() -> Page:
-    return Page.of(runs.succeeded())
+    return page_of(runs.succeeded())
 
 
 def test_the_verdict_comes_first_and_in_words(succeeded: Page) -> None:
@@ -118,11 +80,11 @@ def test_the_yaml_can_be_run_again(succeeded: Page) -> None:
 def test_a_reference_that_the_spec_does_not_name_is_written_into_the_yaml() -> None:
     base = runs.succeeded()
     other = base.model_copy(update={"resolved": base.resolved.model_copy(update={"reference": "four-slots"})})
-    assert yaml.safe_load(Page.of(other).raw["code"][1])["spec"]["per"] == {"reference": "four-slots"}
+    assert yaml.safe_load(page_of(other).raw["code"][1])["spec"]["per"] == {"reference": "four-slots"}
 
 
 def test_a_failed_model_is_shown_with_blame_and_reason() -> None:
-    text = Page.of(runs.with_failed_model()).text
+    text = page_of(runs.with_failed_model()).text
     assert "Not succeeded" in text
     assert "ServerExited · two-threads · blame: Target" in text
     assert "failed to allocate 512 MiB for the KV cache" in text
@@ -132,7 +94,7 @@ def test_a_failed_model_is_shown_with_blame_and_reason() -> None:
 
 
 def test_an_invalid_cell_keeps_its_figures_and_says_why_it_is_not_compared() -> None:
-    text = Page.of(runs.with_invalid_stage()).text
+    text = page_of(runs.with_invalid_stage()).text
     assert "Not valid" in text
     assert "four-slots not valid – the measurement is not valid" in text  # noqa: RUF001 - an absent figure
     assert "four-slots 31.9" in text
@@ -140,11 +102,11 @@ def test_an_invalid_cell_keeps_its_figures_and_says_why_it_is_not_compared() -> 
 
 
 def test_one_model() -> None:
-    assert "Only one-slot could be compared" in Page.of(runs.one_model()).text
+    assert "Only one-slot could be compared" in page_of(runs.one_model()).text
 
 
 def test_a_run_that_is_not_at_its_end() -> None:
-    text = Page.of(runs.interrupted()).text
+    text = page_of(runs.interrupted()).text
     assert "Not finished" in text
     assert "20 of 24 stages are recorded" in text
     assert "given when the run is at its end" in text
@@ -152,20 +114,20 @@ def test_a_run_that_is_not_at_its_end() -> None:
 
 def test_missing_memory_is_a_dash_and_named() -> None:
     shapes = [ONE_SLOT, TWO_THREADS, runs.SMALL_CACHE, {"topics": replace(ONE_SLOT["topics"], memory_mebibytes=None)}]
-    text = Page.of(results([model(f"m{n}", shape, (TOPICS,)) for n, shape in enumerate(shapes)], (TOPICS,))).text
+    text = page_of(results([model(f"m{n}", shape, (TOPICS,)) for n, shape in enumerate(shapes)], (TOPICS,))).text
     assert "Memory left out for all: not measured for m3" in text
 
 
 def test_errors_are_shown_by_kind() -> None:
     failing = {"topics": replace(ONE_SLOT["topics"], failed=2)}
-    text = Page.of(results((model("m", failing, (TOPICS,)),), (TOPICS,))).text
+    text = page_of(results((model("m", failing, (TOPICS,)),), (TOPICS,))).text
     assert "8.3 % (6 ServerError)" in text
     assert "TooManyErrors · m · blame: Target" in text
 
 
 @pytest.mark.parametrize("name", ["succeeded", "with_failed_model", "with_invalid_stage", "one_model", "hostile"])
 def test_the_page_needs_nothing_and_runs_nothing(name: str) -> None:
-    page = Page.of(getattr(runs, name)())
+    page = page_of(getattr(runs, name)())
     forbidden = {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a"}
     assert not forbidden & {tag for tag, _ in page.elements}
     names = {name for _, attributes in page.elements for name in attributes}
@@ -186,7 +148,7 @@ def test_the_policy_allows_our_style_sheet_and_nothing_else(succeeded: Page) -> 
 
 
 def test_hostile_text_stays_text() -> None:
-    page = Page.of(runs.hostile())
+    page = page_of(runs.hostile())
     shown = '<script>alert("x")</script>{{ 7*7 }}�[31m�&'
     assert page.text.count(shown) > 20
     assert shown in page.raw["title"][0]
@@ -197,7 +159,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_hostile_text_is_a_single_word_of_the_command() -> None:
-    command = Page.of(runs.hostile()).raw["code"][0]
+    command = page_of(runs.hostile()).raw["code"][0]
     assert command.startswith("perbench run '<script>")
     assert command.endswith("&.yaml'")
 
@@ -205,7 +167,7 @@ def test_hostile_text_is_a_single_word_of_the_command() -> None:
 def test_bars_never_leave_their_box() -> None:
     numbers = [
         float(value)
-        for tag, attributes in Page.of(runs.succeeded()).elements
+        for tag, attributes in page_of(runs.succeeded()).elements
         if tag in {"rect", "line"}
         for name, value in attributes.items()
         if name in {"width", "x", "x1", "x2"} and value is not None
