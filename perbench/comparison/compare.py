@@ -6,7 +6,7 @@ from dataclasses import replace
 from perbench.comparison.provenance import differences, remarks
 from perbench.comparison.ratios import Pair, ratios
 from perbench.comparison.values import TOLERANCE_PERCENT, ModelComparison, ResultsComparison, Uncompared
-from perbench.evaluation import Evaluation, evaluate
+from perbench.evaluation import Evaluation, evaluate, settings_of
 from perbench.evaluation.replicates import basis_of, measured_items, replicates
 from perbench.evaluation.scores import measured
 from perbench.evaluation.values import Row
@@ -37,7 +37,10 @@ def compare_results(
         return replace(found, tolerance_percent=tolerance_percent)
     given = settings or Settings()
     used = replace(given, reference=given.reference or baseline.resolved.reference)
-    evaluations = evaluate(baseline), evaluate(candidate)
+    # One meaning of the axes for both: that of the baseline.
+    first = settings_of(baseline)
+    second = replace(settings_of(candidate), latency_basis=first.latency_basis, memory_basis=first.memory_basis)
+    evaluations = evaluate(baseline, first), evaluate(candidate, second)
     models: list[ModelComparison] = []
     uncompared: list[Uncompared] = []
     for task in {task.name: task for task in (*baseline.tasks, *candidate.tasks)}.values():
@@ -84,14 +87,15 @@ def _pairs(
     records = [_records(results, names) for results in (baseline, candidate)]
     items = measured_items(task, (*records[0].values(), *records[1].values()))
     bases = basis_of(baseline), basis_of(candidate)
+    reading = settings_of(baseline)
     return [
         Pair(
             model=name,
             baseline=measured(first[name].cell),
             candidate=measured(second[name].cell),
             replicates=(
-                replicates(task, records[0][name], bases[0], items),
-                replicates(task, records[1][name], bases[1], items),
+                replicates(task, records[0][name], bases[0], items, reading.bases(records[0][name])),
+                replicates(task, records[1][name], bases[1], items, reading.bases(records[1][name])),
             ),
             ranked=not first[name].apart and not second[name].apart,
         )

@@ -2,14 +2,26 @@
 
 Figures over several stages are totals over totals (tokens over seconds), so a long stage weighs as much as it lasted;
 memory is the mean of the peaks, one per stage (measurement.md §5), because a maximum grows with the number of repeats.
+What latency and memory are made of is a setting of `spec.per` (`Bases`).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from perbench.api.per import LatencyBasis, MemoryBasis
+from perbench.evaluation.settings import Bases
 from perbench.evaluation.values import Cell, Exclusion, Figures, NotedFinding, RoundFigures
-from perbench.results import Finding, ModelRecord, Outcome, StageRecord, TaskKind, TaskRecord, TokensPerChunk
+from perbench.results import (
+    Finding,
+    MemoryRecord,
+    ModelRecord,
+    Outcome,
+    StageRecord,
+    TaskKind,
+    TaskRecord,
+    TokensPerChunk,
+)
 from perbench.statistics import histogram
 from perbench.statistics.percentiles import Summary, summarise
 
@@ -22,19 +34,21 @@ CHUNK_RATIO = 1.05
 FINISH_LENGTH = "length"
 MILLISECONDS = 1000.0
 """Per second."""
+DEFAULT_BASES = Bases()
 
 
-def measure(model: ModelRecord, task: TaskRecord, planned_stages: int) -> Cell:
-    """The cell of a model and a task; `planned_stages` = rounds · repeats."""
-    stages = model.stages(task.name)
+def measure(model: ModelRecord, task: TaskRecord, planned_stages: int, bases: Bases = DEFAULT_BASES) -> Cell:
+    """The cell of a model and a task; `planned_stages`: rounds x (repeats, and the unloaded stage where asked for)."""
+    stages, unloaded = model.stages(task.name), model.unloaded_stages(task.name)
+    used = (*stages, *unloaded) if bases.latency is LatencyBasis.UNLOADED else stages
     outcomes = Counter(outcome for stage in stages for outcome in stage.requests.outcome)
     cell = Cell(
         model=model.name,
         task=task.name,
         kind=task.kind,
-        figures=figures(task, stages, model.units),
-        rounds=_by_round(task, stages, model.units),
-        stages=len(stages),
+        figures=figures(task, stages, model.units, bases, unloaded),
+        rounds=_by_round(task, model, bases),
+        stages=len(stages) + len(unloaded),
         planned_stages=planned_stages,
         requests=outcomes.total(),
         outcomes=dict(outcomes),
@@ -45,30 +59,39 @@ def measure(model: ModelRecord, task: TaskRecord, planned_stages: int) -> Cell:
         ttft=_ttft(stages),
         itl_p50_ms=_itl_median(stages),
         flip_percent=flip_percent(stages),
-        memory_reason=next((s.memory.reason for s in stages if s.memory and s.memory.footprint_bytes is None), None),
-        findings=_noted(stages),
+        memory_reason=_memory_reason(stages, bases),
+        findings=_noted(used),
         excluded=None,
     )
     return _judged(cell, model)
 
 
-def figures(task: TaskRecord, stages: Sequence[StageRecord], units: int) -> Figures:
-    """The axes over these stages."""
+def figures(
+    task: TaskRecord,
+    stages: Sequence[StageRecord],
+    units: int,
+    bases: Bases = DEFAULT_BASES,
+    unloaded: Sequence[StageRecord] = (),
+) -> Figures:
+    """The axes over these stages under load, and those of one request at a time."""
     if not stages:
         return Figures()
     by_items = task.kind is TaskKind.CLASSIFICATION
     seconds = sum(stage.window_seconds for stage in stages)
     items = _rate(sum(stage.requests_in_window for stage in stages), seconds, units)
     tokens = _rate(sum(stage.output_tokens_in_window for stage in stages), seconds, units)
-    times = _successes(stages, "e2e_ms")
-    mean_ms = _mean(times)
+    if bases.latency is LatencyBasis.RECIPROCAL:
+        mean_ms, per_token_ms = _milliseconds_per(items, units), _milliseconds_per(tokens, units)
+    else:
+        timed = unloaded if bases.latency is LatencyBasis.UNLOADED else stages
+        mean_ms, per_token_ms = _mean(_successes(timed, "e2e_ms")), _milliseconds_per_token(timed)
     return Figures(
         accuracy=_accuracy(task, stages),
         throughput=items if by_items else tokens,
         items_per_second=None if task.kind is TaskKind.SYNTHETIC else items,
-        latency_ms=mean_ms if by_items else _milliseconds_per_token(stages),
+        latency_ms=mean_ms if by_items else per_token_ms,
         seconds_per_item=None if mean_ms is None else mean_ms / MILLISECONDS,
-        memory_bytes=_memory(stages),
+        memory_bytes=_memory(stages, bases),
     )
 
 
@@ -108,6 +131,11 @@ def _judged(cell: Cell, model: ModelRecord) -> Cell:
     return replace(cell, excluded=excluded)
 
 
+def _milliseconds_per(rate: float | None, units: int) -> float | None:
+    """The inverse of the work of the whole server; a rate of 0 has none."""
+    return MILLISECONDS / (rate * units) if rate else None
+
+
 def _milliseconds_per_token(stages: Sequence[StageRecord]) -> float | None:
     """Sum of end-to-end times over the sum of output tokens, of the requests that have both."""
     pairs = [
@@ -122,12 +150,14 @@ def _milliseconds_per_token(stages: Sequence[StageRecord]) -> float | None:
     return sum(time for time, _ in pairs) / generated if generated else None
 
 
-def _by_round(task: TaskRecord, stages: Sequence[StageRecord], units: int) -> tuple[RoundFigures, ...]:
-    numbers = sorted({stage.round for stage in stages})
-    return tuple(
-        RoundFigures(number, figures(task, [stage for stage in stages if stage.round == number], units))
-        for number in numbers
-    )
+def _by_round(task: TaskRecord, model: ModelRecord, bases: Bases) -> tuple[RoundFigures, ...]:
+    stages, unloaded = model.stages(task.name), model.unloaded_stages(task.name)
+
+    def of(number: int) -> Figures:
+        own, apart = ([stage for stage in part if stage.round == number] for part in (stages, unloaded))
+        return figures(task, own, model.units, bases, apart)
+
+    return tuple(RoundFigures(number, of(number)) for number in sorted({stage.round for stage in stages}))
 
 
 def _accuracy(task: TaskRecord, stages: Sequence[StageRecord]) -> float | None:
@@ -137,11 +167,26 @@ def _accuracy(task: TaskRecord, stages: Sequence[StageRecord]) -> float | None:
     return _mean(scores) if len(scores) >= SCORED_SHARE * task.items * len(stages) else None
 
 
-def _memory(stages: Sequence[StageRecord]) -> float | None:
+def _memory(stages: Sequence[StageRecord], bases: Bases) -> float | None:
     """Mean of the stages' peaks. None where one of them has no figure: the rest would be another measurement."""
-    peaks = [stage.memory.footprint_bytes if stage.memory else None for stage in stages]
+    if bases.memory is MemoryBasis.WEIGHTS:
+        return bases.weight_bytes
+    peaks = [_peak(stage.memory, bases) for stage in stages]
     known = [peak for peak in peaks if peak is not None]
     return _mean(known) if len(known) == len(peaks) else None
+
+
+def _peak(memory: MemoryRecord | None, bases: Bases) -> int | None:
+    if memory is None:
+        return None
+    return memory.resident_peak_bytes if bases.memory is MemoryBasis.RESERVED else memory.footprint_bytes
+
+
+def _memory_reason(stages: Sequence[StageRecord], bases: Bases) -> str | None:
+    """Why there is no memory figure; None where there is one, or nobody says why."""
+    if bases.memory is MemoryBasis.WEIGHTS:
+        return "the size of its files is not known" if bases.weight_bytes is None else None
+    return next((s.memory.reason for s in stages if s.memory and _peak(s.memory, bases) is None), None)
 
 
 def _ttft(stages: Sequence[StageRecord]) -> Summary:

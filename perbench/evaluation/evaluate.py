@@ -6,7 +6,9 @@ from pydantic import JsonValue
 
 from perbench.api.defaults import Resolved
 from perbench.evaluation import cells, scores, warnings
+from perbench.evaluation.replicates import replicates_by_model
 from perbench.evaluation.scores import Kinship, TaskScores
+from perbench.evaluation.settings import Settings, settings_of
 from perbench.evaluation.values import Cell, Evaluation, ModelEvaluation, TaskEvaluation
 from perbench.evaluation.verdict import is_settled, judge
 from perbench.per import Best, ReferenceScores, best
@@ -17,38 +19,53 @@ ENDPOINT_PROMPTS = {"TGI": "Completion", "OpenAI": "Completion", "OpenAIChat": "
 """What an endpoint's protocol does to prompts, whatever `load.api` says."""
 
 
-def evaluate(results: Results) -> Evaluation:
-    """Everything that follows from the results. Also for a run that is not at its end: it then has no PER."""
-    settings = results.resolved
-    kinships = {model.name: _kinship(model, results.spec, settings) for model in results.models}
-    by_task = [_cells_of(results, task) for task in results.tasks]
+def evaluate(results: Results, settings: Settings | None = None) -> Evaluation:
+    """Everything that follows from the results. Also for a run that is not at its end: it then has no PER.
+
+    `settings` in place of those of the results' own spec score the same figures anew. Equal arguments, equal answer:
+    draws are seeded. UsageError where the spec in the results has settings that nobody can use.
+    """
+    settings = settings or settings_of(results)
+    rounds = results.resolved.rounds
+    kinships = {model.name: _kinship(model, results.spec, results.resolved) for model in results.models}
+    by_task = [_cells_of(results, task, settings) for task in results.tasks]
     every_cell = [cell for row in by_task for cell in row]
-    finished = all(is_settled(model, every_cell, settings.rounds) for model in results.models)
-    scored = [scores.score_task(row, kinships, settings.reference) if finished and row else None for row in by_task]
+    finished = all(is_settled(model, every_cell, rounds) for model in results.models)
+    scored = [
+        scores.score_task(row, kinships, settings, replicates_by_model(results, record, settings))
+        if finished and row
+        else None
+        for record, row in zip(results.tasks, by_task, strict=True)
+    ]
     tasks = tuple(
         _task(record, row, answer, kinships, settings.reference)
         for record, row, answer in zip(results.tasks, by_task, scored, strict=True)
     )
-    rankings = {task.record.name: answer.reference for task, answer in zip(tasks, scored, strict=True) if answer}
+    rankings = {
+        task.record.name: answer.assessment.reference for task, answer in zip(tasks, scored, strict=True) if answer
+    }
     return Evaluation(
         results=results,
+        settings=settings,
         tasks=tasks,
         models=tuple(_model(model, tasks) for model in results.models),
         best=_best(rankings, kinships),
         compared_models=len({cell.model for cell in every_cell if cell.excluded is None}) if finished else 0,
-        warnings=warnings.gather(tasks, kinships),
-        verdict=judge(results, every_cell, settings.rounds),
+        warnings=warnings.gather(tasks, kinships, settings, results.resolved),
+        verdict=judge(results, every_cell, rounds),
         completed_stages=sum(cell.stages for cell in every_cell),
         planned_stages=sum(cell.planned_stages for cell in every_cell),
     )
 
 
-def _cells_of(results: Results, task: TaskRecord) -> tuple[Cell, ...]:
-    planned = results.resolved.rounds * results.resolved.repeats
-    return scores.without_missed_lengths([cells.measure(model, task, planned) for model in results.models], task)
+def _cells_of(results: Results, task: TaskRecord, settings: Settings) -> tuple[Cell, ...]:
+    resolved = results.resolved
+    planned = resolved.rounds * (resolved.repeats + (resolved.unloaded_requests is not None))
+    measured = [cells.measure(model, task, planned, settings.bases(model)) for model in results.models]
+    return scores.without_missed_lengths(measured, task)
 
 
-def _kinship(model: ModelRecord, spec: Mapping[str, JsonValue], settings: Resolved) -> Kinship:
+def _kinship(model: ModelRecord, spec: Mapping[str, JsonValue], resolved: Resolved) -> Kinship:
     """Unit of throughput and kind of prompt: an endpoint's protocol decides how its prompts arrive."""
     entries = spec.get("models")
     entry = next(
@@ -60,7 +77,7 @@ def _kinship(model: ModelRecord, spec: Mapping[str, JsonValue], settings: Resolv
     endpoint = entry.get("endpoint") if entry else None
     protocol = endpoint.get("protocol") if isinstance(endpoint, dict) else None
     prompts = ENDPOINT_PROMPTS.get(protocol) if isinstance(protocol, str) else None
-    return (model.throughput_unit, prompts or settings.api.value)
+    return (model.throughput_unit, prompts or resolved.api.value)
 
 
 def _task(
@@ -74,10 +91,12 @@ def _task(
         record=record,
         rows=answer.rows if answer else scores.unscored(row, kinships),
         reference_model=reference_model,
-        order=answer.reference.ranking if answer else (),
-        left_out=answer.published.left_out if answer else (),
-        few=bool(answer and answer.published.warnings),
+        order=answer.assessment.reference.ranking if answer else (),
+        left_out=answer.assessment.published.left_out if answer else (),
+        few=bool(answer and answer.assessment.published.warnings),
         notes=warnings.length_notes(row),
+        uncertainty=answer.assessment.uncertainty if answer else None,
+        flips=answer.flips if answer else None,
     )
 
 

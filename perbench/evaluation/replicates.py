@@ -1,7 +1,7 @@
 """The replicates of a model on a task, from its stages: what `perbench.per.assessment` computes intervals from.
 
 With several rounds a replicate is a launch: its repeats are taken together. With one round it is a repeat, and the
-intervals are "within one launch".
+intervals are "within one launch"; the requests of its one unloaded stage are then dealt out to the repeats.
 """
 
 import math
@@ -9,18 +9,23 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from perbench.evaluation.cells import figures
+from perbench.evaluation.cells import DEFAULT_BASES, figures
+from perbench.evaluation.settings import Bases, Settings
 from perbench.evaluation.values import Figures
 from perbench.per.measured import is_figure
 from perbench.per.replicates import Basis, FloatArray, Replicates
-from perbench.results import ModelRecord, Results, StageRecord, TaskKind, TaskRecord
+from perbench.results import ModelRecord, RequestColumns, Results, StageRecord, TaskKind, TaskRecord
 
 
-def replicates_by_model(results: Results, task: TaskRecord) -> dict[str, Replicates]:
-    """Of every model of the run that has stages of this task."""
+def replicates_by_model(results: Results, task: TaskRecord, settings: Settings | None = None) -> dict[str, Replicates]:
+    """Of every model of the run that has stages of this task; without `settings` on the default bases."""
     items = measured_items(task, results.models)
     basis = basis_of(results)
-    return {model.name: replicates(task, model, basis, items) for model in results.models if model.stages(task.name)}
+    return {
+        model.name: replicates(task, model, basis, items, settings.bases(model) if settings else DEFAULT_BASES)
+        for model in results.models
+        if model.stages(task.name)
+    }
 
 
 def basis_of(results: Results) -> Basis:
@@ -35,10 +40,14 @@ def measured_items(task: TaskRecord, models: Iterable[ModelRecord]) -> tuple[int
     )
 
 
-def replicates(task: TaskRecord, model: ModelRecord, basis: Basis, items: Sequence[int]) -> Replicates:
+def replicates(
+    task: TaskRecord, model: ModelRecord, basis: Basis, items: Sequence[int], bases: Bases = DEFAULT_BASES
+) -> Replicates:
     """Of one model; `items` as `measured_items` gives them for all models that are compared."""
-    groups = _groups(model.stages(task.name), basis)
-    own = [figures(task, group, model.units) for group in groups]
+    numbered = _groups(model.stages(task.name), basis)
+    groups = list(numbered.values())
+    unloaded = _unloaded(model.unloaded_stages(task.name), basis, tuple(numbered))
+    own = [figures(task, group, model.units, bases, apart) for group, apart in zip(groups, unloaded, strict=True)]
     synthetic = task.kind is TaskKind.SYNTHETIC
     return Replicates(
         model=model.name,
@@ -53,14 +62,27 @@ def replicates(task: TaskRecord, model: ModelRecord, basis: Basis, items: Sequen
     )
 
 
-def _groups(stages: Sequence[StageRecord], basis: Basis) -> list[list[StageRecord]]:
-    """The stages of each replicate, in order of rounds or repeats."""
+def _groups(stages: Sequence[StageRecord], basis: Basis) -> dict[int, list[StageRecord]]:
+    """The stages of each replicate, by number, in order of rounds or repeats."""
     by_number: dict[int, list[StageRecord]] = {}
     for stage in stages:
         number = stage.round if basis is Basis.LAUNCHES else stage.repeat
-        if number is not None:  # a stage beside the repeats (latency basis Unloaded) repeats nothing
+        if number is not None:
             by_number.setdefault(number, []).append(stage)
-    return [by_number[number] for number in sorted(by_number)]
+    return dict(sorted(by_number.items()))
+
+
+def _unloaded(stages: Sequence[StageRecord], basis: Basis, numbers: Sequence[int]) -> list[list[StageRecord]]:
+    """The unloaded stages of each replicate: of its round, or its part of the requests of the one there is."""
+    if basis is Basis.LAUNCHES:
+        return [[stage for stage in stages if stage.round == number] for number in numbers]
+    return [[_part(stage, place, len(numbers)) for stage in stages] for place in range(len(numbers))]
+
+
+def _part(stage: StageRecord, place: int, parts: int) -> StageRecord:
+    """Every `parts`-th request of a stage, from `place` on."""
+    columns = {name: getattr(stage.requests, name)[place::parts] for name in RequestColumns.model_fields}
+    return stage.model_copy(update={"requests": stage.requests.model_copy(update=columns)})
 
 
 def _column(own: Sequence[Figures], name: str) -> FloatArray:

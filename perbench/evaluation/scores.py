@@ -8,8 +8,22 @@ figure that cannot be trusted would move the scores of all others. Its figures a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Cell, Exclusion, Figures, Row, Scores, Spread
-from perbench.per import Measured, PublishedScores, ReferenceScores, pareto, published, reference
+from perbench.per import (
+    Assessment,
+    Chance,
+    Cost,
+    FigureIntervals,
+    Measured,
+    Replicates,
+    Weights,
+    assess,
+    cost,
+    pareto,
+    reference,
+    stability,
+)
 from perbench.per.measured import is_figure
 from perbench.results import TaskKind, TaskRecord
 
@@ -22,32 +36,44 @@ Kinship = tuple[str, str]
 
 @dataclass(frozen=True)
 class TaskScores:
-    """One task scored: its rows, and the answers of `perbench.per` for the models ranked with the reference."""
+    """One task scored: its rows, and the answer of `perbench.per` for the models ranked with the reference."""
 
     rows: tuple[Row, ...]
-    published: PublishedScores
-    reference: ReferenceScores
+    assessment: Assessment
+    flips: int | None
+    """Leave-one-out stability: pairs that change places. None: no Published PER, or fixed ends."""
 
 
-def score_task(cells: Sequence[Cell], kinships: Mapping[str, Kinship], reference_model: str) -> TaskScores:
-    """Score the cells of one task; `kinships` by model. Models unlike the reference are ranked among themselves.
+def score_task(
+    cells: Sequence[Cell],
+    kinships: Mapping[str, Kinship],
+    settings: Settings,
+    replicates: Mapping[str, Replicates] | None = None,
+) -> TaskScores:
+    """Score the cells of one task; `kinships` and `replicates` by model. Models unlike the reference are ranked among
+    themselves.
 
-    A group without the reference model takes its own first model as its reference.
+    A group without the reference model takes its own first model as its reference. Without replicates there are no
+    intervals.
     """
-    home = kinships.get(reference_model, kinships[cells[0].model])
+    home = kinships.get(settings.reference, kinships[cells[0].model])
     groups: dict[Kinship, list[Cell]] = {home: []}
     for cell in cells:
         groups.setdefault(kinships[cell.model], []).append(cell)
     scored: dict[str, Row] = {}
-    answers: list[tuple[PublishedScores, ReferenceScores]] = []
+    answers: list[Assessment] = []
     for kinship, members in groups.items():
-        yardstick = reference_model if kinship == home else members[0].model
+        yardstick = settings.reference if kinship == home else members[0].model
         compared = [cell for cell in members if cell.excluded is None]
-        answers.append(_answers(compared, yardstick))
-        scores = _scores(compared, *answers[-1])
+        answers.append(_assessed(compared, yardstick, settings, replicates or {}))
+        scores = _scores(compared, answers[-1], settings.weights)
+        price = settings.prices.get(kinship[0])
         for cell in members:
-            scored[cell.model] = Row(cell, scores.get(cell.model, Scores()), kinship[0], apart=kinship != home)
-    return TaskScores(tuple(scored[cell.model] for cell in cells), *answers[0])
+            own = scores.get(cell.model)
+            money = None if own is None or price is None else _cost(cell, price, own)
+            scored[cell.model] = Row(cell, own or Scores(), kinship[0], apart=kinship != home, cost=money)
+    ranked = [cell for cell in groups[home] if cell.excluded is None]
+    return TaskScores(tuple(scored[cell.model] for cell in cells), answers[0], _flips(ranked, answers[0], settings))
 
 
 def unscored(cells: Sequence[Cell], kinships: Mapping[str, Kinship]) -> tuple[Row, ...]:
@@ -94,20 +120,24 @@ def without_missed_lengths(cells: Sequence[Cell], record: TaskRecord) -> tuple[C
     )
 
 
-def _answers(compared: Sequence[Cell], yardstick: str) -> tuple[PublishedScores, ReferenceScores]:
+def _assessed(
+    compared: Sequence[Cell], yardstick: str, settings: Settings, replicates: Mapping[str, Replicates]
+) -> Assessment:
     rows = [measured(cell) for cell in compared]
-    return published(rows), reference(rows, yardstick)
+    if not rows:
+        return assess(rows, {})
+    task, kind = compared[0].task, compared[0].kind
+    return assess(rows, replicates, settings.scale(kind, yardstick), Chance(task=task))
 
 
-def _scores(
-    compared: Sequence[Cell], on_published: PublishedScores, on_reference: ReferenceScores
-) -> dict[str, Scores]:
-    spreads = _spreads(compared, on_reference.reference)
+def _scores(compared: Sequence[Cell], assessment: Assessment, weights: Weights) -> dict[str, Scores]:
+    spreads = _spreads(compared, assessment.reference.reference, weights)
     front = pareto([measured(cell) for cell in compared])
     return {
         cell.model: Scores(
-            published=on_published.of(cell.model),
-            reference=on_reference.of(cell.model),
+            published=assessment.published.of(cell.model),
+            reference=assessment.reference.of(cell.model),
+            uncertainty=assessment.uncertainty.of(cell.model),
             reference_spread=spreads.get(cell.model),
             pareto=optimal,
         )
@@ -115,13 +145,27 @@ def _scores(
     }
 
 
-def _spreads(compared: Sequence[Cell], yardstick: str | None) -> dict[str, Spread]:
+def _cost(cell: Cell, price: float, scores: Scores) -> Cost:
+    intervals = scores.uncertainty.figures if scores.uncertainty else FigureIntervals()
+    by_tokens = cell.kind is not TaskKind.CLASSIFICATION
+    return cost(measured(cell), price, counts_tokens=by_tokens, intervals=intervals)
+
+
+def _flips(compared: Sequence[Cell], assessment: Assessment, settings: Settings) -> int | None:
+    """Bounds fix the ends that a removal would move, and weights are not known to `stability`."""
+    scored = any(score.value is not None for score in assessment.published.scores)
+    if not scored or settings.bounds is not None or settings.weights:
+        return None
+    return stability([measured(cell) for cell in compared]).flips
+
+
+def _spreads(compared: Sequence[Cell], yardstick: str | None, weights: Weights) -> dict[str, Spread]:
     """Smallest and largest Reference PER over the rounds, for models that have it in two rounds or more."""
     by_model: dict[str, list[float]] = {}
     numbers = sorted({entry.round for cell in compared for entry in cell.rounds})
     for number in numbers:
         rows = [measured(cell, entry.figures) for cell in compared for entry in cell.rounds if entry.round == number]
-        for score in reference(rows, yardstick).scores:
+        for score in reference(rows, yardstick, weights=weights).scores:
             if score.value is not None:
                 by_model.setdefault(score.model, []).append(score.value)
     return {

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from perbench.api.status import (
+    LARGEST_DECIMAL,
     Best,
     Condition,
     ModelPhase,
@@ -19,8 +20,9 @@ from perbench.api.status import (
     decimal_text,
 )
 from perbench.evaluation.cells import is_complete
-from perbench.evaluation.values import Evaluation, Row, Warned
+from perbench.evaluation.values import Evaluation, Row, TaskEvaluation, Warned
 from perbench.results import ModelRecord, TaskKind
+from perbench.statistics.intervals import Interval
 
 MEBIBYTE = 1024 * 1024
 WARNINGS_LIMIT = 32
@@ -64,7 +66,7 @@ def status(
         compared_models=evaluation.compared_models if verdict.exit_code is not None else None,
         best=_best(evaluation),
         models=tuple(_model(evaluation, model) for model in results.models),
-        ranking=tuple(Ranking(task=task.record.name, order=task.order) for task in evaluation.tasks if task.order),
+        ranking=tuple(_ranking(task) for task in evaluation.tasks if task.order),
         warnings=_warnings(evaluation.warnings),
         failure=verdict.failure,
         results_ref=ResultsRef(name=results_name) if results_name else None,
@@ -96,9 +98,7 @@ def _best(evaluation: Evaluation) -> Best | None:
     best = evaluation.best
     if best is None:
         return None
-    return Best(
-        model=best.model, tasks_won=best.tasks_won, tasks=best.tasks, reference_per=decimal_text(best.reference_per)
-    )
+    return Best(model=best.model, tasks_won=best.tasks_won, tasks=best.tasks, reference_per=_text(best.reference_per))
 
 
 def _model(evaluation: Evaluation, model: ModelRecord) -> ModelStatus:
@@ -127,7 +127,9 @@ def _phase(model: ModelRecord, rows: Sequence[Row]) -> ModelPhase:
 
 def _task(row: Row) -> TaskStatus:
     cell, figures, scores = row.cell, row.cell.figures, row.scores
-    memory = figures.memory_bytes
+    memory, known = figures.memory_bytes, row.scores.uncertainty
+    low, high = _ends(known.per if known else None)
+    reference_low, reference_high = _ends(known.reference_per if known else None)
     return TaskStatus(
         name=cell.task,
         accuracy=_text(figures.accuracy),
@@ -136,12 +138,26 @@ def _task(row: Row) -> TaskStatus:
         latency_milliseconds=_text(figures.latency_ms),
         memory_mebibytes=_text(None if memory is None else memory / MEBIBYTE),
         per=_text(scores.published.value if scores.published else None),
+        per_low=low,
+        per_high=high,
         reference_per=_text(scores.reference.value if scores.reference else None),
+        reference_per_low=reference_low,
+        reference_per_high=reference_high,
         pareto_optimal=scores.pareto,
         error_percent=_text(cell.error_percent),
         valid=cell.valid,
         ttft_p95_milliseconds=_text(cell.ttft.value(95)),
     )
+
+
+def _ranking(task: TaskEvaluation) -> Ranking:
+    first = task.row(task.order[0]).scores.uncertainty
+    likely = first.probability_best if first else None
+    return Ranking(task=task.record.name, order=task.order, probability_best=_text(likely))
+
+
+def _ends(interval: Interval | None) -> tuple[str | None, str | None]:
+    return (_text(interval.low), _text(interval.high)) if interval else (None, None)
 
 
 def _warnings(warnings: Sequence[Warned]) -> tuple[StatusWarning, ...]:
@@ -156,4 +172,5 @@ def _warnings(warnings: Sequence[Warned]) -> tuple[StatusWarning, ...]:
 
 
 def _text(value: float | None) -> str | None:
-    return None if value is None else decimal_text(value)
+    """None also for what no status can hold: only a damaged file has such figures."""
+    return None if value is None or not abs(value) < LARGEST_DECIMAL else decimal_text(value)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from perbench.api.status import ConditionStatus, ConditionType, Phase
+from perbench.evaluation.settings import Settings
 from perbench.failures import Failure
-from perbench.per import Best, LeftOut, Score
+from perbench.per import Best, Cost, LeftOut, ModelUncertainty, Score, TaskUncertainty
 from perbench.results import Finding, Outcome, Results, TaskKind, TaskRecord
 from perbench.statistics.percentiles import Summary
 
@@ -33,11 +34,11 @@ class Figures:
     items_per_second: float | None = None
     """Per unit. None for synthetic loads, which have no items."""
     latency_ms: float | None = None
-    """Milliseconds per output token (Generation, Synthetic) or per item (Classification): latency basis Request."""
+    """Milliseconds per output token (Generation, Synthetic) or per item (Classification), by latency basis."""
     seconds_per_item: float | None = None
-    """Mean end-to-end time of successful measured requests."""
+    """Mean end-to-end time of successful measured requests; with basis Reciprocal 1 / items/s of the whole server."""
     memory_bytes: float | None = None
-    """Mean over the stages of the peak within each."""
+    """By memory basis: mean over the stages of the peak within each, or the size of the model's files."""
 
     @property
     def correct_items_per_second(self) -> float | None:
@@ -127,6 +128,8 @@ class Scores:
     """0 to 1, relative to the models compared."""
     reference: Score | None = None
     """Ratio to the reference model, whose value is 1."""
+    uncertainty: ModelUncertainty | None = None
+    """Intervals of both, and of the figures; how likely it is the best."""
     reference_spread: Spread | None = None
     """Reference PER computed from each round alone."""
     pareto: bool | None = None
@@ -143,6 +146,8 @@ class Row:
     """What throughput is per: accelerator, server or endpoint."""
     apart: bool = False
     """Ranked apart: its unit or its prompts are unlike those of the reference model."""
+    cost: Cost | None = None
+    """In dollars. None: its unit has no price, or it is not compared."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,11 @@ class TaskEvaluation:
     few: bool
     """Fewer models compared than the Published scale needs."""
     notes: tuple[str, ...]
+    uncertainty: TaskUncertainty | None = None
+    """Of the models ranked with the reference. None: the run is not at its end."""
+    flips: int | None = None
+    """Pairs of models that change places on the Published scale when one other is left out, over all removals. None:
+    there is no Published PER, or its ends are fixed."""
 
     def row(self, model: str) -> Row:
         """The line of a model. Raises KeyError for an unknown one."""
@@ -225,6 +235,7 @@ class Evaluation:
     """What the results mean."""
 
     results: Results
+    settings: Settings
     tasks: tuple[TaskEvaluation, ...]
     models: tuple[ModelEvaluation, ...]
     best: Best | None

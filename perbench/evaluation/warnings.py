@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from perbench.api.defaults import Resolved
+from perbench.api.per import LatencyBasis
 from perbench.evaluation.scores import Kinship
+from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Cell, Exclusion, NotedFinding, TaskEvaluation, Warned
 from perbench.failures import shorten
-from perbench.per import Axis, LeftOut, Reason
+from perbench.per import Axis, Basis, LeftOut, Reason
 from perbench.per.words import axis_names, why_left_out
 from perbench.results import TaskKind
 
@@ -17,8 +20,10 @@ MESSAGE_LENGTH = 384
 """Characters of a warning in the status."""
 
 
-def gather(tasks: Sequence[TaskEvaluation], kinships: Mapping[str, Kinship]) -> tuple[Warned, ...]:
-    """All warnings: of single cells those that invalidate first, then of tasks, then of the whole run."""
+def gather(
+    tasks: Sequence[TaskEvaluation], kinships: Mapping[str, Kinship], settings: Settings, resolved: Resolved
+) -> tuple[Warned, ...]:
+    """All warnings: of single cells those that invalidate first, then of the run and its tasks, then the other ones."""
     cells = [row.cell for task in tasks for row in task.rows]
     of_cells = [
         (noted.finding.invalidates, Warned(noted.finding.code, finding_text(noted, cell.stages), cell.task, cell.model))
@@ -27,7 +32,8 @@ def gather(tasks: Sequence[TaskEvaluation], kinships: Mapping[str, Kinship]) -> 
     ]
     invalid = [warned for invalidates, warned in of_cells if invalidates]
     noted = [warned for invalidates, warned in of_cells if not invalidates]
-    return (*invalid, *_unlike(kinships), *_of_tasks(tasks), *_of_answers(cells), *noted)
+    of_run = (*_unlike(kinships), *_of_basis(settings, resolved), *_of_launches(tasks, resolved))
+    return (*invalid, *of_run, *_of_tasks(tasks), *_of_answers(cells), *noted)
 
 
 def finding_text(noted: NotedFinding, stages: int) -> str:
@@ -75,6 +81,70 @@ def _unlike(kinships: Mapping[str, Kinship]) -> list[Warned]:
     return found
 
 
+def _of_basis(settings: Settings, resolved: Resolved) -> list[Warned]:
+    if settings.latency_basis is not LatencyBasis.UNLOADED or resolved.unloaded_requests is not None:
+        return []
+    return [
+        Warned(
+            "UnloadedNotMeasured",
+            "per.latencyBasis is Unloaded, and this run was not asked for stages without load when it started, so"
+            " there is no latency: start a new run, or choose Request",
+        )
+    ]
+
+
+def _of_launches(tasks: Sequence[TaskEvaluation], resolved: Resolved) -> list[Warned]:
+    """What the intervals do not hold, or why there are none. The same for all tasks of a run."""
+    known = [task.uncertainty for task in tasks if task.uncertainty is not None and task.order]
+    if any(entry.reason is Reason.TOO_FEW_REPLICATES for entry in known):
+        counted = "launches" if resolved.rounds > 1 else "repeats"
+        return [
+            Warned(
+                Reason.TOO_FEW_REPLICATES.value,
+                f"fewer than three {counted} were measured, so PER has no intervals: raise execution.rounds",
+            )
+        ]
+    if any(entry.basis is Basis.REPEATS and entry.reason is None for entry in known):
+        return [
+            Warned(
+                "WithinOneLaunch",
+                "every model was started once: intervals hold what changes within one launch, and a new start may"
+                " change more; raise execution.rounds",
+            )
+        ]
+    return []
+
+
+def _of_uncertainty(task: TaskEvaluation) -> list[Warned]:
+    known = task.uncertainty
+    if known is None:
+        return []
+    found = []
+    if known.unequal:
+        what = (
+            " and ".join([", ".join(known.unequal[:-1]), known.unequal[-1]])
+            if len(known.unequal) > 1
+            else known.unequal[0]
+        )
+        found.append(
+            Warned(
+                "UnequalVariances",
+                f"the models vary unlike in {what.replace('_', ' ')} (Levene's test, p < 0.01): each has its own"
+                " variance there, and a wider interval",
+                task.record.name,
+            )
+        )
+    if known.reason is Reason.TOO_FEW_ITEMS:
+        found.append(
+            Warned(
+                Reason.TOO_FEW_ITEMS.value,
+                "all items come from a single source, so the error of accuracy is unknown and PER has no intervals",
+                task.record.name,
+            )
+        )
+    return found
+
+
 def _of_tasks(tasks: Sequence[TaskEvaluation]) -> list[Warned]:
     found = []
     for task in tasks:
@@ -92,14 +162,19 @@ def _of_tasks(tasks: Sequence[TaskEvaluation]) -> list[Warned]:
         found += [
             Warned(entry.reason.value, why_left_out(entry), name) for entry in task.left_out if _tells(task, entry)
         ]
+        found += _of_uncertainty(task)
         found += _of_reference(task)
     return found
 
 
 def _tells(task: TaskEvaluation, entry: LeftOut) -> bool:
-    """Without a Published PER nobody asks for its axes, and that a synthetic load has no accuracy is no surprise."""
+    """Nobody asks for the axes of an absent PER; a synthetic load has no accuracy; a weight of 0 was asked for."""
     synthetic = task.record.kind is TaskKind.SYNTHETIC and entry.axis is Axis.ACCURACY
-    return not synthetic and (not task.few or entry.reason is Reason.NOT_MEASURED)
+    return (
+        not synthetic
+        and entry.reason is not Reason.ZERO_WEIGHT
+        and (not task.few or entry.reason is Reason.NOT_MEASURED)
+    )
 
 
 def _of_reference(task: TaskEvaluation) -> list[Warned]:

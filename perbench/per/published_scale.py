@@ -61,7 +61,7 @@ def published(
         if not keep
     ]
     axes = tuple(axis for axis, keep in zip(comparison.axes, kept, strict=True) if keep)
-    few = len(comparison.compared) < FEWEST_MODELS and not (axes and ends.fixed[kept].all())
+    few = len(comparison.compared) < FEWEST_MODELS and not (axes and ends.fixed.all())
     if few or not axes:
         reason = Reason.TOO_FEW_MODELS if few else Reason.NO_AXIS_LEFT
         scores = [Score(row.model, None, reason) for row in comparison.compared]

@@ -60,6 +60,8 @@ class Shape:
     failed: int = 0
     drift: Sequence[float] = (1.0, 1.02, 0.97)
     """Factor on the times of each round."""
+    memory_drift: Sequence[float] = (0.0, 1.0, 2.0)
+    """Mebibytes on top, in each round."""
     findings: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
     """By round."""
 
@@ -179,7 +181,7 @@ def _memory(shape: Shape, number: int) -> MemoryRecord:
             source="none",
             reason="the server runs elsewhere, and its memory cannot be read",
         )
-    peak = int((shape.memory_mebibytes + number) * MEBIBYTE)
+    peak = int((shape.memory_mebibytes + shape.memory_drift[number % len(shape.memory_drift)]) * MEBIBYTE)
     return MemoryRecord(
         footprint_bytes=peak, resident_peak_bytes=peak + 30 * MEBIBYTE, samples=40, source="smaps_rollup"
     )
@@ -215,6 +217,28 @@ def model(
         launches=launches,
     )
     return record.model_copy(update=changes)
+
+
+def with_unloaded_stages(record: ModelRecord, factor: float, findings: tuple[Finding, ...] = ()) -> ModelRecord:
+    """The model with a stage of one request at a time in each round: times are `factor` times those under load."""
+
+    def unloaded(loaded: StageRecord) -> StageRecord:
+        columns = loaded.requests.model_copy(
+            update={
+                "e2e_ms": tuple(time and time * factor for time in loaded.requests.e2e_ms),
+                "score": (None,) * len(loaded.requests.item),
+            }
+        )
+        return loaded.model_copy(
+            update={"repeat": None, "concurrency": 1, "requests": columns, "findings": findings, "filler_requests": 0}
+        )
+
+    def of(launch: LaunchRecord) -> LaunchRecord:
+        loaded = tuple(stage for stage in launch.stages if stage.repeat is not None)
+        extra = tuple(unloaded(stage) for stage in loaded if stage.repeat == 0)
+        return launch.model_copy(update={"stages": (*loaded, *extra)})
+
+    return record.model_copy(update={"launches": tuple(of(launch) for launch in record.launches)})
 
 
 def failed_model(name: str, failure: Failure, before: ModelRecord | None = None) -> ModelRecord:
@@ -278,16 +302,16 @@ PROVENANCE = {
 STEADY, FALLING, RISING = (1.0, 1.02, 0.97), (1.04, 1.0, 0.96), (0.98, 1.0, 1.03)
 ONE_SLOT = {"topics": Shape(1.0, 3, 18, 380.0), "answers": Shape(2.0, 12, 15, 384.0)}
 FOUR_SLOTS = {
-    "topics": Shape(0.8, 3, 18, 410.0, drift=FALLING),
-    "answers": Shape(1.5, 12, 15, 416.0, drift=RISING),
+    "topics": Shape(0.8, 3, 18, 410.0, drift=FALLING, memory_drift=(0.5, 0.0, 2.5)),
+    "answers": Shape(1.5, 12, 15, 416.0, drift=RISING, memory_drift=(1.0, 2.0, 0.0)),
 }
 SMALL_CACHE = {
-    "topics": Shape(0.9, 3, 17, 350.0, drift=RISING),
-    "answers": Shape(1.8, 12, 14, 352.0, drift=FALLING),
+    "topics": Shape(0.9, 3, 17, 350.0, drift=RISING, memory_drift=(1.2, 1.8, 0.0)),
+    "answers": Shape(1.8, 12, 14, 352.0, drift=FALLING, memory_drift=(0.0, 2.4, 0.6)),
 }
 TWO_THREADS = {
-    "topics": Shape(0.7, 3, 18, 430.0, drift=RISING),
-    "answers": Shape(1.4, 12, 15, 440.0, drift=FALLING),
+    "topics": Shape(0.7, 3, 18, 430.0, drift=RISING, memory_drift=(2.0, 0.4, 0.6)),
+    "answers": Shape(1.4, 12, 15, 440.0, drift=FALLING, memory_drift=(1.6, 0.0, 1.4)),
 }
 
 NAMES = ("one-slot", "four-slots", "small-cache", "two-threads")

@@ -17,7 +17,7 @@ def codes(found: Results) -> list[tuple[str, str | None, str | None]]:
 def test_a_run_without_a_flaw() -> None:
     found = evaluate(runs.succeeded())
     assert found.compared_models == 4
-    assert found.warnings == ()
+    assert {warning.code for warning in found.warnings} == {"WithinNoise"}  # 17 or 18 of 24 right
     assert found.verdict.exit_code == 0
     assert (found.completed_stages, found.planned_stages) == (24, 24)
     assert found.best is not None
@@ -63,6 +63,7 @@ def test_a_model_invalid_on_one_task_is_compared_on_the_other() -> None:
 def test_invalidating_findings_come_first_among_the_warnings() -> None:
     assert codes(runs.with_invalid_stage()) == [
         ("LoadGeneratorSaturated", "answers", "four-slots"),
+        ("WithinNoise", "topics", None),
         ("TooFewModels", "answers", None),
     ]
 
@@ -148,7 +149,10 @@ def test_models_that_answer_at_unlike_lengths_are_said() -> None:
 
 
 def test_an_axis_on_which_models_cannot_be_told_apart_is_named() -> None:
-    shapes = [replace(ONE_SLOT["topics"], seconds=1 + n / 10, memory_mebibytes=400 + n, right=12 + n) for n in range(4)]
+    # Accuracies from 2 to 23 of 24 stand out of the noise of 24 items; four MiB of 400 are not worth an axis.
+    shapes = [
+        replace(ONE_SLOT["topics"], seconds=1 + n / 5, memory_mebibytes=400 + n, right=2 + 7 * n) for n in range(4)
+    ]
     found = results([model(f"m{n}", {"topics": shape}, (TOPICS,)) for n, shape in enumerate(shapes)], (TOPICS,))
     (warning,) = evaluate(found).warnings
     assert (warning.code, warning.task) == ("Unresolved", "topics")

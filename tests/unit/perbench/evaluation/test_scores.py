@@ -1,6 +1,7 @@
 import pytest
 
 from perbench.evaluation.scores import measured, score_task, unscored, without_missed_lengths
+from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Cell, Exclusion, Figures, Scores, Spread
 from perbench.per import Axis, Reason
 from perbench.results import TaskKind, TaskRecord
@@ -11,7 +12,7 @@ SERVER = ("server", "Completion")
 
 def score(*cells: Cell, reference: str = "a", unlike: dict[str, tuple[str, str]] | None = None) -> dict[str, Scores]:
     kinships = {entry.model: SERVER for entry in cells} | (unlike or {})
-    return {row.cell.model: row.scores for row in score_task(cells, kinships, reference).rows}
+    return {row.cell.model: row.scores for row in score_task(cells, kinships, Settings(reference)).rows}
 
 
 def test_reference_per_is_the_geometric_mean_of_the_four_ratios() -> None:
@@ -99,19 +100,19 @@ def test_models_of_another_unit_are_ranked_among_themselves() -> None:
     doubled = figures(accuracy=0.5, throughput=20.0, seconds=1.0)
     cells = [cell("a"), cell("x", doubled), cell("y", figures(throughput=40.0, seconds=0.5))]
     kinships = {"a": SERVER, "x": ("endpoint", "Completion"), "y": ("endpoint", "Completion")}
-    answer = score_task(cells, kinships, "a")
+    answer = score_task(cells, kinships, Settings("a"))
     rows = {row.cell.model: row for row in answer.rows}
     assert [rows[model].apart for model in "axy"] == [False, True, True]
     assert rows["x"].scores.reference is not None
     assert rows["x"].scores.reference.value == pytest.approx(1.0)  # the first of its group is its reference
     assert rows["y"].scores.reference is not None
     assert rows["y"].scores.reference.value == pytest.approx(4**0.25)
-    assert answer.reference.ranking == ("a",)
+    assert answer.assessment.reference.ranking == ("a",)
     assert rows["x"].unit == "endpoint"
 
 
 def test_models_with_another_kind_of_prompt_are_ranked_apart() -> None:
-    answer = score_task([cell("a"), cell("x")], {"a": SERVER, "x": ("server", "Chat")}, "a")
+    answer = score_task([cell("a"), cell("x")], {"a": SERVER, "x": ("server", "Chat")}, Settings("a"))
     assert [row.apart for row in answer.rows] == [False, True]
 
 
