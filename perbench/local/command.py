@@ -49,7 +49,7 @@ class Request:
         return tuple(arguments)
 
 
-def run_command(request: Request, stdout: TextIO, interruption: Interruption) -> int:
+def run_command(request: Request, stdout: TextIO | None, interruption: Interruption) -> int:
     """Run a benchmark and give the exit code.
 
     Raises UsageError before anything is started, RunError where the run had to stop, Interrupted before it began.
@@ -125,13 +125,13 @@ def _carry_out(run: Run, request: Request, out: TextIO) -> int:
         with run.view:
             run.work()
         evaluation = run.finish()
+        out.write(f"\n{table(evaluation)}\n")
+        out.writelines(f"{run.store.root / name}\n" for name in (STATUS, RESULTS, REPORT))
+        out.flush()
     except Interrupted:
         return _interrupted(run, request)
     except RunError as error:
         raise _stopped(run, error.failure, request) from error
-    out.write(f"\n{table(evaluation)}\n")
-    out.writelines(f"{run.store.root / name}\n" for name in (STATUS, RESULTS, REPORT))
-    out.flush()
     code = evaluation.verdict.exit_code
     return FAILED_EXIT if code is None else code
 

@@ -40,8 +40,11 @@ class _Lasting(io.RawIOBase):
         return size
 
 
-def lasting(stream: TextIO) -> TextIO:
-    """The same stream, written to at once, on which no write fails."""
-    stream.flush()
-    raw = _Lasting(stream.fileno())
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "backslashreplace", write_through=True)
+def lasting(stream: TextIO | None) -> TextIO:
+    """The same stream, written to at once, on which no write fails. None (the shell closed it): one to nowhere."""
+    if stream is None:
+        raw, encoding = _Lasting(os.open(os.devnull, os.O_WRONLY)), "utf-8"
+    else:
+        stream.flush()
+        raw, encoding = _Lasting(stream.fileno()), stream.encoding
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, "backslashreplace", write_through=True)

@@ -30,3 +30,9 @@ def test_a_reader_that_left_is_no_error(lines: int) -> None:
         for _ in range(lines):
             out.write("nobody reads this\n")
         out.flush()
+
+
+def test_a_stream_the_shell_has_closed_takes_everything() -> None:
+    out = lasting(None)
+    out.write("nobody reads this\n")
+    assert not out.isatty()

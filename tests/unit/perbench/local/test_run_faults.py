@@ -31,6 +31,26 @@ def test_a_run_without_faults_ends_as_its_stages_say(tmp_path: Path, good: str) 
     assert "\x1b" not in ended.out
 
 
+def test_the_key_of_an_endpoint_is_written_nowhere(tmp_path: Path, good: str) -> None:
+    secret = "do-not-tell-anybody"
+    file = write_benchmark(tmp_path / "key.yaml", [endpoint("a", good)])
+    ended = run(file, before=f"import os; os.environ['PERBENCH_API_KEY'] = {secret!r}")
+    assert ended.stages("a") == ["first", "second"]
+    files = [path for path in ended.directory.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if secret in path.read_text()]
+    assert secret not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("closing", ["os.close(1)", "r, w = os.pipe(); os.close(r); os.dup2(w, 1)"])
+def test_a_run_does_not_end_with_the_reader_of_its_output(tmp_path: Path, good: str, closing: str) -> None:
+    file = write_benchmark(tmp_path / "quiet.yaml", [endpoint("a", good)])
+    ended = run(file, before=f"import os; {closing}")
+    assert ended.exit_code in {0, 3}
+    assert ended.err == ""
+    assert ended.stages("a") == ["first", "second"]
+
+
 REASONS = {
     "dies": "TargetUnreachable",
     "refuses": "TargetUnreachable",

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP at each stage: 130, no process stays, and the same command goes on."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.benchmarks import FIRST_STAGE, endpoint, file_task, write_benchmark
-from tests.support.processes import nothing_stays, perbench, scripted_server
+from tests.support.processes import nothing_stays, perbench, scripted_server, wait_until
 from tests.support.runs import Ended, run
 
 
@@ -48,6 +49,23 @@ def goes_on(file: Path, before: Ended, model: str = "a") -> Ended:
     assert {key: measured[key] for key in recorded} == recorded
     assert not after.results.interrupted
     return after
+
+
+def test_before_anything_is_started(tmp_path: Path) -> None:
+    file = tmp_path / "pipe.yaml"
+    os.mkfifo(file)
+    with nothing_stays(), perbench("run", file.name, cwd=tmp_path) as process:
+        wait_until(lambda: has_reader(file), "the file is read")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "perbench: interrupted before anything was measured\n")
+
+
+def has_reader(pipe: Path) -> bool:
+    with contextlib.suppress(OSError):
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return True
+    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
