@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 from perbench.evaluation.values import Evaluation, Exclusion, ModelEvaluation, Row, TaskEvaluation
-from perbench.per.words import number, why_absent
+from perbench.per import Reason
+from perbench.per.words import likelihood, number, why_absent
 
-FEW_LAUNCHES = 10
-"""Below this many launches per model the remark says that they are few."""
+FEW_TASKS = 4
+"""Up to this many tasks are named one by one."""
+LIKELY = 0.95
+"""Under this probability of being the best the order may be chance."""
 
 EXCLUDED = {
     Exclusion.MODEL_FAILED: "the model failed",
@@ -36,17 +39,18 @@ def headline(evaluation: Evaluation) -> str:
     if not any(len(task.order) > 1 for task in evaluation.tasks):
         return "On no task can two models be compared, so PER ranks nothing."
     where = _where(best.tasks_won, best.tasks, of=len(evaluation.tasks))
-    return (
-        f"{best.model} gives the most accuracy and speed for its memory {where}:"
-        f" Reference PER {number(best.reference_per)} {_against(evaluation)}."
-    )
+    figure = f"{number(best.reference_per)} {_against(evaluation)}."
+    if evaluation.settings.weights:
+        return f"{best.model} has the highest Reference PER {where}, with the weights given: {figure}"
+    return f"{best.model} gives the most accuracy and speed for its memory {where}: Reference PER {figure}"
 
 
 def remarks(evaluation: Evaluation) -> tuple[str, ...]:
     """Sentences that belong to the headline: how close it was, who is not in it, what its figures are worth."""
     if evaluation.verdict.exit_code is None:
         return ()
-    return (*_runner_up(evaluation), *_passed_over(evaluation), *_excluded(evaluation), *_launches(evaluation))
+    how_sure = (*_runner_up(evaluation), *_certainty(evaluation))
+    return (*how_sure, *_passed_over(evaluation), *_excluded(evaluation), *_intervals(evaluation))
 
 
 def why_no_score(row: Row) -> str:
@@ -67,7 +71,7 @@ def _without_best(evaluation: Evaluation) -> str:
     if any(row.apart for task in evaluation.tasks for row in task.rows):
         return "No model is named best, because models of unlike units or prompts are ranked apart."
     if not any(task.order for task in evaluation.tasks):
-        reference = evaluation.results.resolved.reference
+        reference = evaluation.settings.reference
         return f"No model is named best, because the reference model {reference} has no figures to compare with."
     return "No model is named best, because none has figures that can be compared on every task."
 
@@ -84,7 +88,7 @@ def _where(won: int, tasks: int, of: int) -> str:
 
 
 def _against(evaluation: Evaluation) -> str:
-    reference = evaluation.results.resolved.reference
+    reference = evaluation.settings.reference
     if evaluation.best is not None and evaluation.best.model == reference:
         return "by definition, as it is the reference, and no other has more"
     return f"against {reference}, which has 1"
@@ -94,14 +98,30 @@ def _runner_up(evaluation: Evaluation) -> list[str]:
     best = evaluation.best
     ranked = [model for model in evaluation.models if model.reference_per is not None]
     others = sorted((m for m in ranked if best and m.name != best.model), key=_standing, reverse=True)
-    if best is None or not others or others[0].reference_per is None:
+    if not others or others[0].reference_per is None:
         return []
-    second = others[0]
-    close = [task.record.name for task in evaluation.tasks if _overlap(task, best.model, second.name)]
-    follows = f"{second.name} follows with {number(others[0].reference_per)}"
-    if not close:
-        return [f"{follows}."]
-    return [f"{follows}; on {_join(close)} the rounds of the two overlap, so their order there may be chance."]
+    return [f"{others[0].name} follows with {number(others[0].reference_per)}."]
+
+
+def _certainty(evaluation: Evaluation) -> list[str]:
+    """How likely the best is the best, task by task, or from the least to the most likely of many."""
+    best = evaluation.best
+    tasks = [task for task in evaluation.tasks if best is not None and len(task.order) > 1]
+    known = [(p, task.record.name) for task in tasks if best and (p := _probability(task, best.model)) is not None]
+    if not known:
+        return []
+    least, most = min(known), max(known)
+    if len(known) <= FEW_TASKS:
+        shares = ", ".join(f"{likelihood(p)} on {task}" for p, task in known)
+    else:
+        shares = f"from {likelihood(least[0])} on {least[1]} to {likelihood(most[0])} on {most[1]}"
+    chance = f" Under {100 * LIKELY:.0f} % the order may be chance." if least[0] < LIKELY else ""
+    return [f"How likely it is the best: {shares}.{chance}"]
+
+
+def _probability(task: TaskEvaluation, model: str) -> float | None:
+    uncertainty = task.row(model).scores.uncertainty
+    return uncertainty.probability_best if uncertainty else None
 
 
 def _passed_over(evaluation: Evaluation) -> list[str]:
@@ -111,12 +131,6 @@ def _passed_over(evaluation: Evaluation) -> list[str]:
 
 def _standing(model: ModelEvaluation) -> tuple[int, float]:
     return (model.tasks_won, model.reference_per or 0.0)
-
-
-def _overlap(task: TaskEvaluation, first: str, second: str) -> bool:
-    """Whether the ranges over the rounds meet."""
-    one, other = task.row(first).scores.reference_spread, task.row(second).scores.reference_spread
-    return bool(one and other and one.low <= other.high and other.low <= one.high)
 
 
 def _excluded(evaluation: Evaluation) -> list[str]:
@@ -132,17 +146,17 @@ def _excluded(evaluation: Evaluation) -> list[str]:
     return sentences
 
 
-def _launches(evaluation: Evaluation) -> list[str]:
+def _intervals(evaluation: Evaluation) -> list[str]:
+    """What the intervals hold, or why there are none: the same for all tasks."""
+    known = [task.uncertainty for task in evaluation.tasks if task.uncertainty is not None and task.order]
     rounds = evaluation.results.resolved.rounds
-    if not any(task.order for task in evaluation.tasks):
+    if any(entry.reason is Reason.TOO_FEW_REPLICATES for entry in known):
+        return [f"There are no intervals: they need three {'rounds' if rounds > 1 else 'repeats or rounds'}."]
+    if not any(entry.reason is None for entry in known):
         return []
     if rounds == 1:
-        return ["Each model was started once: how much a new start changes the figures is not known."]
-    if rounds >= FEW_LAUNCHES:
-        return []
-    few = _count(rounds)
-    what = f"ranges are the lowest and highest of the {few} rounds, not confidence intervals"
-    return [f"{few.capitalize()} starts of each model are few: {what}."]
+        return ["Every model was started once: intervals (95 %) hold within one launch; a new start may change more."]
+    return [f"Intervals are 95 %, over {_count(rounds)} starts of each model."]
 
 
 def _join(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from perbench.per.measured import Axis, LeftOut, Reason, Score
+from perbench.statistics.intervals import Interval
 
 ABSENT = "-"
 
@@ -10,6 +11,18 @@ ABSENT = "-"
 def number(value: float) -> str:
     """Three decimals; a small value never reads as the 0 it is not."""
     return f"{value:.3f}" if value == 0 or value >= 0.0005 else "<0.001"
+
+
+def ends(interval: Interval, dash: str = "-") -> str:
+    """`1.066-1.125`."""
+    return f"{number(interval.low)}{dash}{number(interval.high)}"
+
+
+def likelihood(probability: float) -> str:
+    """`94 %`; `> 99 %` and `< 1 %` where no number of draws makes certainty of it."""
+    if probability > 0.995:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.005 else f"{100 * probability:.0f} %"
 
 
 def published_cell(score: Score) -> str:

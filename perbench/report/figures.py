@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+from perbench.api.defaults import LATENCY_BASIS, MEMORY_BASIS
+from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Figures, Spread
 from perbench.per import Axis
 from perbench.per.words import ABSENT
 from perbench.results import TaskKind
+from perbench.statistics.intervals import Interval
 
 MEBIBYTE = 1024 * 1024
+THOUSAND = 1000.0
+"""One right answer costs so little that people read the price of a thousand."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,15 @@ def axes(kind: TaskKind, unit: str) -> tuple[AxisView, ...]:
     )
 
 
+def bases(settings: Settings) -> tuple[str, ...]:
+    """What latency and memory are made of, where it is not the default."""
+    latency, memory = settings.latency_basis, settings.memory_basis
+    return (
+        *([f"latency {latency}"] if latency is not LATENCY_BASIS else []),
+        *([f"memory {memory}"] if memory is not MEMORY_BASIS else []),
+    )
+
+
 def significant(value: float | None, digits: int = 3) -> str:
     """Plain notation with at least `digits` significant digits; whole numbers are not rounded away: 1234.6 is 1,235."""
     if value is None:
@@ -76,6 +90,14 @@ def percent(value: float | None) -> str:
     if value is None:
         return ABSENT
     return f"{value:.0f} %" if value in {0, 100} else f"{value:.1f} %"
+
+
+def money(value: float | None, interval: Interval | None, times: float = 1.0, dash: str = "-") -> str:
+    """`0.421 (0.410-0.433)`: dollars for `times` as many."""
+    if value is None:
+        return ABSENT
+    between = f" ({significant(times * interval.low)}{dash}{significant(times * interval.high)})" if interval else ""
+    return f"{significant(times * value)}{between}"
 
 
 def spread(value: Spread | None, dash: str = "-") -> str:

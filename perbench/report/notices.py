@@ -15,10 +15,16 @@ class Notice:
     invalidates: bool
 
 
+SAID = frozenset({"WithinOneLaunch", "TooFewReplicates"})
+"""What the remarks under the sentence say already, of the whole run."""
+
+
 def notices(evaluation: Evaluation) -> tuple[Notice, ...]:
-    """All warnings, in the order of their first appearance."""
+    """All warnings but those in `SAID`, in the order of their first appearance."""
     subjects: dict[tuple[str, str], list[str]] = {}
     for warning in evaluation.warnings:
+        if warning.code in SAID:
+            continue
         subjects.setdefault((warning.code, warning.message), []).append(_subject(warning))
     return tuple(
         Notice(code, message, ", ".join(filter(None, about)), code in _invalidating(evaluation))

@@ -10,8 +10,8 @@ from rich.text import Text
 from perbench.evaluation.sentence import headline, remarks, why_no_score
 from perbench.evaluation.values import Evaluation, Row, TaskEvaluation
 from perbench.failures import shorten
-from perbench.per.words import ABSENT, published_cell, reference_cell
-from perbench.report.figures import axes, spread
+from perbench.per.words import ABSENT, ends, likelihood, published_cell, reference_cell
+from perbench.report.figures import THOUSAND, axes, bases, money
 from perbench.report.notices import notices
 
 WIDTH = 80
@@ -30,6 +30,9 @@ def table(evaluation: Evaluation) -> str:
         if any(row.scores.reference for row in task.rows):
             console.print()
             console.print(_scores(task))
+        if any(row.cost for row in task.rows):
+            console.print()
+            console.print(_costs(task))
         for note in task.notes:
             console.print(Text(_clean(note)))
         console.print()
@@ -42,15 +45,14 @@ def _heading(task: TaskEvaluation, evaluation: Evaluation) -> str:
     rounds = f"{settings.rounds} round{'s' if settings.rounds != 1 else ''}"
     repeats = f" of {settings.repeats} repeats" if settings.repeats != 1 else ""
     kind = task.record.kind.value.lower()
-    return _clean(
-        f"{task.record.name} ({kind}): {task.record.items} items, {settings.concurrency} at a time, {rounds}{repeats}"
-    )
+    put = f"{task.record.items} items, {settings.concurrency} at a time, {rounds}{repeats}"
+    return _clean("; ".join((f"{task.record.name} ({kind}): {put}", *bases(evaluation.settings))))
 
 
 def _figures(task: TaskEvaluation) -> Table:
     units = sorted({row.unit for row in task.rows})
     views = axes(task.record.kind, " or ".join(units))
-    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    grid = _grid()
     grid.add_column("MODEL", overflow="fold", min_width=12, max_width=NAME_LENGTH)
     for header in ("ACCURACY", views[1].unit.split(" ")[0].upper(), views[2].unit.upper(), "MEMORY MIB", "VALID"):
         grid.add_column(header, justify="right", no_wrap=True)
@@ -62,30 +64,63 @@ def _figures(task: TaskEvaluation) -> Table:
 
 
 def _scores(task: TaskEvaluation) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    grid = _grid()
     grid.add_column("#", justify="right", no_wrap=True)
     grid.add_column("MODEL", overflow="fold", min_width=12, max_width=NAME_LENGTH)
     grid.add_column("REFERENCE", justify="right")
-    grid.add_column("ROUNDS", no_wrap=True)
+    others = [row.scores.uncertainty for row in task.rows if row.cell.model != task.reference_model]
+    uncertain = any(known is not None and known.reference_per is not None for known in others)
+    if uncertain:
+        grid.add_column("95 %", no_wrap=True)
+        grid.add_column("BEST", justify="right", no_wrap=True)
     grid.add_column("PER", overflow="fold")
     rank = {model: place for place, model in enumerate(task.order, start=1)}
     for row in sorted(task.rows, key=lambda row: rank.get(row.cell.model, len(rank) + 1)):
         place = str(rank.get(row.cell.model, ""))
-        grid.add_row(place, Text(_clean(row.cell.model)), *map(Text, _score_cells(row, task.reference_model)))
+        value, *between, published = _score_cells(row, task)
+        cells = [value, *(between if uncertain else ()), published]
+        grid.add_row(place, Text(_clean(row.cell.model)), *map(Text, cells))
     return grid
 
 
-def _score_cells(row: Row, reference_model: str) -> tuple[str, str, str]:
-    """Reference PER, its range, Published PER. Why there is no Published one is a code: the warning says more."""
-    on_reference, on_published = row.scores.reference, row.scores.published
+def _score_cells(row: Row, task: TaskEvaluation) -> tuple[str, str, str, str]:
+    """Reference PER, its interval, how likely it is the best, Published PER.
+
+    Why there is no value is a code: the warning says more.
+    """
+    on_reference, on_published, known = row.scores.reference, row.scores.published, row.scores.uncertainty
     if on_reference is None or on_published is None:
-        return (ABSENT, "", f"{ABSENT} ({why_no_score(row)})")
-    published = published_cell(on_published)
+        return (ABSENT, "", "", f"{ABSENT} ({why_no_score(row)})")
+    per = known.per if known else None
+    published = f"{published_cell(on_published)}{f' ({ends(per)})' if per else ''}"
+    reasons = dict.fromkeys(str(score.reason) for score in (on_reference, on_published) if score.reason)
+    interval = known.reference_per if known else None
+    likely = known.probability_best if known and row.cell.model in task.order and len(task.order) > 1 else None
     return (
         reference_cell(on_reference),
-        "reference" if row.cell.model == reference_model else spread(row.scores.reference_spread),
-        f"{published} ({on_published.reason})" if on_published.reason else published,
+        "reference" if row.cell.model == task.reference_model else ends(interval) if interval else "",
+        "" if likely is None else likelihood(likely).replace(" ", ""),
+        f"{published} ({', '.join(reasons)})" if reasons else published,
     )
+
+
+def _costs(task: TaskEvaluation) -> Table:
+    grid = _grid()
+    grid.add_column("MODEL", overflow="fold", min_width=12, max_width=NAME_LENGTH)
+    by_tokens = any(row.cost and row.cost.per_million_tokens is not None for row in task.rows)
+    if by_tokens:
+        grid.add_column("$ PER MILLION TOKENS")
+    grid.add_column("$ PER 1,000 RIGHT ANSWERS")
+    for row in task.rows:
+        if row.cost is not None:
+            tokens = money(row.cost.per_million_tokens, row.cost.per_million_tokens_interval)
+            answers = money(row.cost.per_correct_answer, row.cost.per_correct_answer_interval, THOUSAND)
+            grid.add_row(Text(_clean(row.cell.model)), *([tokens] if by_tokens else []), answers)
+    return grid
+
+
+def _grid() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
 
 
 def _words(evaluation: Evaluation) -> list[str]:

@@ -337,6 +337,37 @@ OUT_OF_MEMORY = Failure(
 )
 
 
+def one_launch() -> Results:
+    """Four models, started once, each task measured three times."""
+    models = []
+    for record in four_models():
+        stages = (stage for launch in record.launches for stage in launch.stages)
+        repeats = tuple(stage.model_copy(update={"round": 0, "repeat": stage.round}) for stage in stages)
+        models.append(
+            record.model_copy(update={"launches": (record.launches[0].model_copy(update={"stages": repeats}),)})
+        )
+    return results(models, rounds=1, repeats=3)
+
+
+EVERY_SETTING = {
+    "weights": {"accuracy": 2},
+    "latencyBasis": "Unloaded",
+    "memoryBasis": "Reserved",
+    "qualityFloor": "0.6",
+    "bounds": {"accuracy": {"low": 0, "high": 1}},
+}
+
+
+def with_every_setting() -> Results:
+    """Four models with stages without load, a floor that one of them misses, weights, one fixed axis, a price."""
+    base = results([with_unloaded_stages(record, 0.5) for record in four_models()])
+    prices = {"prices": [{"unit": "server", "dollarsPerHour": "0.40"}]}
+    spec = {**base.spec, "per": EVERY_SETTING, "capacity": prices}
+    return base.model_copy(
+        update={"spec": spec, "resolved": base.resolved.model_copy(update={"unloaded_requests": 24})}
+    )
+
+
 def with_failed_model() -> Results:
     """The last of four models never became ready."""
     return results((*four_models()[:3], failed_model("two-threads", OUT_OF_MEMORY)))

@@ -5,10 +5,7 @@ from perbench.evaluation.sentence import headline, remarks
 from tests.support import results as runs
 from tests.support.results import ANSWERS, FOUR_SLOTS, ONE_SLOT, SATURATED, TOPICS, TWO_THREADS, Shape, model, results
 
-FEW_STARTS = (
-    "Three starts of each model are few: "
-    "ranges are the lowest and highest of the three rounds, not confidence intervals."
-)
+STARTS = "Intervals are 95 %, over three starts of each model."
 
 
 def test_the_best_is_named_with_its_figure_and_what_it_is_against() -> None:
@@ -20,16 +17,35 @@ def test_the_best_is_named_with_its_figure_and_what_it_is_against() -> None:
 
 def test_what_must_be_known_with_it() -> None:
     assert remarks(evaluate(runs.succeeded())) == (
-        "four-slots follows with 1.112; on answers the rounds of the two overlap, so their order there may be chance.",
-        FEW_STARTS,
+        "four-slots follows with 1.112.",
+        "How likely it is the best: > 99 % on topics, 94 % on answers. Under 95 % the order may be chance.",
+        STARTS,
     )
 
 
-def test_a_lead_beyond_the_rounds_is_not_called_chance() -> None:
-    steady = {name: replace(shape, drift=(1.0,)) for name, shape in TWO_THREADS.items()}
-    plain = {name: replace(shape, drift=(1.0,)) for name, shape in ONE_SLOT.items()}
-    found = remarks(evaluate(results((model("one-slot", plain), model("two-threads", steady)))))
-    assert found[0] == "one-slot follows with 1.000."
+def test_a_lead_beyond_what_chance_allows_is_not_called_chance() -> None:
+    found = remarks(evaluate(results((model("one-slot", ONE_SLOT), model("two-threads", TWO_THREADS)))))
+    assert found[:2] == (
+        "one-slot follows with 1.000.",
+        "How likely it is the best: > 99 % on topics, > 99 % on answers.",
+    )
+
+
+def test_many_tasks_are_told_from_the_least_to_the_most_likely() -> None:
+    tasks = [TOPICS.model_copy(update={"name": f"t{number}"}) for number in range(5)]
+    slow = {task.name: ONE_SLOT["topics"] for task in tasks}
+    fast = {task.name: TWO_THREADS["topics"] for task in tasks} | {"t3": replace(ONE_SLOT["topics"], seconds=0.999)}
+    found = remarks(evaluate(results((model("slow", slow, tasks), model("fast", fast, tasks)), tasks)))
+    assert found[1].startswith("How likely it is the best: from ")
+    assert " % on t3 to > 99 % on t" in found[1]
+
+
+def test_the_sentence_does_not_speak_of_memory_where_weights_may_leave_it_out() -> None:
+    base = runs.succeeded()
+    weighted = base.model_copy(update={"spec": {**base.spec, "per": {"weights": {"memory": 0}}}})
+    assert headline(evaluate(weighted)).startswith(
+        "two-threads has the highest Reference PER on both tasks, with the weights given: "
+    )
 
 
 def test_the_reference_itself_can_be_the_best() -> None:
@@ -65,7 +81,7 @@ def test_nobody_can_be_compared() -> None:
     starved = {name: replace(shape, findings={0: (SATURATED,)}) for name, shape in ONE_SLOT.items()}
     found = evaluate(results((model("m", starved),)))
     assert headline(found).startswith("No model can be compared: m on topics: in 1 of 3 stages: median error added")
-    assert not any("starts of each model" in remark for remark in remarks(found))
+    assert STARTS not in remarks(found)
 
 
 def test_a_failed_reference() -> None:
@@ -118,7 +134,13 @@ def test_a_run_that_is_not_at_its_end() -> None:
 
 
 def test_one_launch_says_nothing_of_the_next() -> None:
-    models = [model(name, shape, rounds=1) for name, shape in (("a", ONE_SLOT), ("b", FOUR_SLOTS))]
-    assert remarks(evaluate(results(models, rounds=1)))[-1] == (
-        "Each model was started once: how much a new start changes the figures is not known."
+    assert remarks(evaluate(runs.one_launch()))[-1] == (
+        "Every model was started once: intervals (95 %) hold within one launch; a new start may change more."
     )
+
+
+def test_too_few_replicates_for_intervals() -> None:
+    for rounds, needed in ((1, "three repeats or rounds"), (2, "three rounds")):
+        models = [model(name, shape, rounds=rounds) for name, shape in (("a", ONE_SLOT), ("b", FOUR_SLOTS))]
+        found = remarks(evaluate(results(models, rounds=rounds)))
+        assert found == ("a follows with 1.000.", f"There are no intervals: they need {needed}.")

@@ -13,7 +13,17 @@ GOLDEN = Path("tests/golden/report")
 
 
 @pytest.mark.parametrize(
-    "name", ["succeeded", "with_failed_model", "with_invalid_stage", "one_model", "interrupted", "hostile"]
+    "name",
+    [
+        "succeeded",
+        "with_failed_model",
+        "with_invalid_stage",
+        "one_model",
+        "one_launch",
+        "with_every_setting",
+        "interrupted",
+        "hostile",
+    ],
 )
 def test_the_table_of_a_run(name: str) -> None:
     text = table(evaluate(getattr(runs, name)()))
