@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from perbench.local.gguf_choice import ORDER, choose_gguf, is_part, quantisation
@@ -52,3 +54,8 @@ def test_a_model_in_parts_is_passed_over() -> None:
 def test_nothing_to_serve() -> None:
     assert choose_gguf([]) is None
     assert choose_gguf(["model.safetensors", "config.json"]) is None
+
+
+def test_the_documented_order_is_this_one() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "local.md").read_text()
+    assert ", ".join(ORDER) in text.replace("\n", " ")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from perbench.failures import UsageError
@@ -145,3 +147,11 @@ def test_the_bound_on_prompt_tokens() -> None:
     assert prompt_tokens_at_most("1234") == 4
     assert prompt_tokens_at_most("día") == 1 + 2
     assert request_tokens(100, 16) == 244
+
+
+def test_the_documented_table_is_this_one() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "local.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `-")]
+    assert rows == [
+        f"| `{flag.names[0]}`, `{flag.names[1]}` | {flag.what} | {flag.values} | {flag.default} |" for flag in FLAGS
+    ]
