@@ -47,13 +47,14 @@ class Feed:
     """The order of requests of one stage."""
 
     __slots__ = (
-        "_limits", "_measured_ended", "_measured_sent", "_spare_sent", "_started", "_warmup_ended",
+        "_aborted", "_limits", "_measured_ended", "_measured_sent", "_spare_sent", "_started", "_warmup_ended",
         "filler_sent", "time_limited", "warmup_sent", "window_end", "window_start",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, started: int) -> None:
         self._limits = limits
         self._started = started
+        self._aborted = False
         self._warmup_ended = 0
         self._measured_sent = 0
         self._measured_ended = 0
@@ -76,8 +77,8 @@ class Feed:
 
     @property
     def finished(self) -> bool:
-        """Whether the window is closed and the last measured request has ended: no more filler."""
-        return self.window_end is not None and self._measured_ended == self._measured_sent
+        """Whether nothing more is sent: the load was aborted, or the last measured request has ended."""
+        return self._aborted or (self.window_end is not None and self._measured_ended == self._measured_sent)
 
     def next(self, now: int) -> Ticket | None:
         """The request a slot that is free at `now` (ns) sends; None: the slot is done."""
@@ -100,11 +101,15 @@ class Feed:
             self.window_start = now
         if self.window_end is None:
             self.window_end = now
-        self._measured_ended = self._measured_sent
+        self._aborted = True
 
     def in_window(self, stamp: int) -> bool:
-        """Whether a byte that arrived at `stamp` arrived inside the window, as far as it is known by now."""
-        if self.window_start is None or stamp < self.window_start:
+        """Whether a byte that arrived at `stamp` arrived inside the window, as far as it is known by now.
+
+        The window opens and closes with the end of a request. Only the one at its close belongs to it: with both, n
+        sendings would count n endings in n - 1 cycles.
+        """
+        if self.window_start is None or stamp <= self.window_start:
             return False
         return self.window_end is None or stamp <= self.window_end
 
@@ -112,7 +117,7 @@ class Feed:
         """`in_window` of many stamps at once."""
         if self.window_start is None:
             return np.zeros(stamps.size, dtype=bool)
-        inside = stamps >= self.window_start
+        inside = stamps > self.window_start
         return inside if self.window_end is None else inside & (stamps <= self.window_end)
 
     def _open(self, now: int) -> bool:

@@ -80,16 +80,42 @@ def test_abort_sends_nothing_more() -> None:
     assert roles(feed, 2, 2) == [None, None]
 
 
+def test_abort_holds_when_a_request_that_was_under_way_ends() -> None:
+    feed = Feed(Limits(0, 0.0, 100), started=0)
+    under_way = [feed.next(0), feed.next(0)]
+    feed.abort(1)
+    for ticket in under_way:
+        assert ticket
+        feed.ended(ticket)
+        assert roles(feed, 2, 1) == [None]
+    assert feed.measured_ended == 2
+
+
 def test_bytes_inside_the_window() -> None:
     feed = Feed(Limits(0, 0.0, 2), started=0)
     assert not feed.in_window(5)
     feed.next(5)
-    assert feed.in_window(5)
-    assert feed.in_window(10**18), "open: everything from its start on"
+    assert feed.in_window(6)
+    assert feed.in_window(10**18), "open: everything after its start"
     feed.next(9)
-    stamps = np.array([4, 5, 9, 10])
-    assert feed.inside_window(stamps).tolist() == [False, True, True, False]
-    assert [feed.in_window(int(stamp)) for stamp in stamps] == [False, True, True, False]
+    stamps = np.array([4, 5, 6, 9, 10])
+    assert feed.inside_window(stamps).tolist() == [False, False, True, True, False]
+    assert [feed.in_window(int(stamp)) for stamp in stamps] == [False, False, True, True, False]
+
+
+def test_as_many_requests_end_in_the_window_as_it_has_cycles() -> None:
+    """One slot, 10 ns a request: one request each 10 ns, however few of them there are."""
+    feed = Feed(Limits(1, 0.0, 4), started=0)
+    ends = []
+    for now in range(0, 1000, 10):
+        ticket = feed.next(now)
+        if ticket is None:
+            break
+        ends.append(now + 10)
+        feed.ended(ticket)
+    assert feed.window_start is not None
+    assert feed.window_end is not None
+    assert sum(feed.in_window(end) for end in ends) * 10 == feed.window_end - feed.window_start
 
 
 @given(
