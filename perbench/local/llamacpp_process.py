@@ -31,10 +31,10 @@ def main() -> int:
     settings: dict[str, Any] = json.loads(line)
     if settings["tethered"]:
         tether.tether(settings["parent"])
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    # Threads of the library inherit the mask, so that this thread alone receives the signal.
+    # Every thread from here on inherits the mask, so that the signal waits until this one takes it.
     stop_signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
+    threading.Thread(target=_end_with_input, daemon=True).start()
     niceness = step_back(settings["nice"])
     try:
         server, version = _serve(settings)
