@@ -7,7 +7,7 @@ This is the only place that turns errors into exit codes.
 import importlib
 import sys
 
-COMMANDS = ("run", "load", "score", "validate", "crd")
+COMMANDS = ("run", "load", "score", "report", "compare", "export", "validate", "crd")
 """Modules of this package, in the order `--help` shows them."""
 
 

@@ -1,4 +1,4 @@
-"""`perbench score TABLE.csv`: PER of a table of ready figures."""
+"""`perbench score`: PER of a table of ready figures, or of results under other settings."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,10 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Columns: see docs/per.md.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A table (CSV, docs/per.md) or a results.json.", show_default=False),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="A list of one object per row, on standard output.")] = False,
     reference: Annotated[
         str | None,
@@ -23,16 +26,23 @@ def score(
         float | None,
         typer.Option(metavar="X", help="Models with an accuracy below this (0 to 1) are not ranked."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write the page of these scores as well.", show_default=False),
+    ] = None,
 ) -> None:
-    """Score a table of ready figures: PER as the study defines it, the reference scale, the Pareto front."""
-    from perbench.cli import score_output
-    from perbench.per.table import read_table
-    from perbench.per.table_scores import score_table
+    """Score a table of figures, or results anew.
 
-    read = read_table(table)
-    scored = score_table(read, reference, quality_floor)
+    PER as the study defines it, the reference scale beside it, the Pareto front.
+    """
+    from perbench.cli.output import write_output
+    from perbench.cli.score_sources import is_results, score_results, score_table_file
+
+    scores = (score_results if is_results(source) else score_table_file)(source, reference, quality_floor)
+    if report is not None:
+        write_output(report, scores.page())
     if as_json:
-        sys.stdout.write(score_output.to_json(read, scored))
-        sys.stderr.writelines(f"perbench: {note}\n" for note in score_output.notes(read, scored))
+        sys.stdout.write(scores.json())
+        sys.stderr.writelines(f"perbench: {note}\n" for note in scores.notes)
     else:
-        sys.stdout.write(score_output.to_text(read, scored))
+        sys.stdout.write(scores.text())

@@ -7,32 +7,55 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table as Grid
 
-from perbench.per import words
-from perbench.per.measured import Score
+from perbench.per import Stability, words
+from perbench.per.measured import Measured, Score
+from perbench.per.removals import removals
 from perbench.per.table import Table
 from perbench.per.table_scores import TOLERANCE, TaskScores, best_of
 
 WIDTH = 80
+Entry = dict[str, float | None]
 
 
 def to_json(table: Table, scored: Sequence[TaskScores]) -> str:
     """One object per row, in the order of tasks and rows. Absent values are null; why stands in `notes`."""
     entries = []
     for task in scored:
+        steady = stability_entries([row.measured for row in task.rows], task.stability)
         for row, per, reference, optimal, mismatch in zip(
             task.rows, task.published.scores, task.reference.scores, task.pareto, task.mismatches(), strict=True
         ):
-            entry: dict[str, str | float | bool | None] = {
+            entry: dict[str, str | float | bool | Entry | None] = {
                 "task": task.task,
                 "model": row.measured.model,
                 "per": per.value,
                 "reference_per": reference.value,
                 "pareto_optimal": optimal,
+                "stability": None if task.published.warnings else steady.get(row.measured.model),
             }
             if table.has_published:
                 entry |= {"published": row.published, "mismatch": mismatch}
             entries.append(entry)
     return json.dumps(entries, indent=2, allow_nan=False) + "\n"
+
+
+def stability_entries(rows: Sequence[Measured], stability: Stability) -> dict[str, Entry]:
+    """By compared model: what removals of one model do to the Published order, and to its own value.
+
+    `flips`: reversed pairs over all removals, the same for all models of a task. `flips_without`: those that leaving
+    out this model reverses. `per_low`, `per_high`: ends of its own PER over removals of others, null with four models.
+    """
+    spans = removals(rows, stability).spans
+    nothing = (None, None)
+    return {
+        removal.removed: {
+            "flips": stability.flips,
+            "flips_without": len(removal.flipped),
+            "per_low": spans.get(removal.removed, nothing)[0],
+            "per_high": spans.get(removal.removed, nothing)[1],
+        }
+        for removal in stability.removals
+    }
 
 
 def to_text(table: Table, scored: Sequence[TaskScores]) -> str:

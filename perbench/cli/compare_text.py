@@ -1,0 +1,210 @@
+"""What `perbench compare` prints: JSON for programs, at most 80 columns for people. Functions of values."""
+
+import io
+import json
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from perbench.comparison import Difference, Figure, ModelComparison, Ratio, ResultsComparison, Uncompared, Verdict
+from perbench.comparison.compare import NOT_IN_RESULTS
+from perbench.failures import shorten
+from perbench.per.replicates import Basis
+from perbench.per.words import ABSENT
+from perbench.report.figures import axes, significant
+from perbench.results import Results
+
+WIDTH = 80
+MEBIBYTE = 1024 * 1024
+NAME_LENGTH = 300
+
+FIGURES = {
+    Figure.ACCURACY: "accuracy",
+    Figure.THROUGHPUT: "throughput",
+    Figure.MEMORY: "memory, MiB",
+    Figure.LATENCY: "latency",
+    Figure.REFERENCE_PER: "Reference PER",
+}
+VERDICTS = {
+    Verdict.REGRESSED: "worse",
+    Verdict.IMPROVED: "better",
+    Verdict.NO_DIFFERENCE: "",
+    Verdict.TOO_FEW_REPEATS: "too few repeats",
+    Verdict.NO_RATIO: "no ratio",
+}
+
+
+def is_comparable(found: ResultsComparison) -> bool:
+    """Whether there is anything to say: the two are alike, and have figures of the same models."""
+    return not found.refused and bool(found.models or lost(found))
+
+
+def is_worse(found: ResultsComparison) -> bool:
+    """Whether a figure regressed, or a model that was measured has no figures any more."""
+    return bool(found.regressed or lost(found))
+
+
+def lost(found: ResultsComparison) -> tuple[Uncompared, ...]:
+    """What was measured then and was tried in vain now. What is not asked for any more is not lost."""
+    return tuple(entry for entry in found.uncompared if entry.lost and entry.candidate != NOT_IN_RESULTS)
+
+
+def why_not(found: ResultsComparison, names: tuple[str, str]) -> str:
+    """One line: why the two are not compared."""
+    both = f"{_clean(names[0])} and {_clean(names[1])} are not compared"
+    if not found.refused:
+        return f"{both}: no model has figures worth comparing on the same task in both"
+    things = "1 thing differs" if len(found.differences) == 1 else f"{len(found.differences)} things differ"
+    return f"{both}: {things} on which the figures depend"
+
+
+def to_json(found: ResultsComparison) -> str:
+    """One object. Ratios are candidate / baseline; absent and infinite values are null."""
+    document = {
+        "comparable": is_comparable(found),
+        "regressed": is_worse(found),
+        "tolerance_percent": found.tolerance_percent,
+        "reference": found.reference,
+        "basis": found.basis.value if found.basis else None,
+        "differences": [_difference(entry) for entry in found.differences],
+        "remarks": [_difference(entry) for entry in found.remarks],
+        "models": [
+            {
+                "task": entry.task,
+                "model": entry.model,
+                "verdict": entry.verdict.value,
+                "ratios": [_ratio(ratio) for ratio in entry.ratios],
+            }
+            for entry in found.models
+        ],
+        "uncompared": [
+            {"task": entry.task, "model": entry.model, "baseline": entry.baseline, "candidate": entry.candidate}
+            for entry in found.uncompared
+        ],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def to_text(found: ResultsComparison, names: tuple[str, str], results: tuple[Results, Results]) -> str:
+    """What differs; or a table per task, and a sentence."""
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    for role, name, own in zip(("baseline", "candidate"), names, results, strict=True):
+        console.print(Text(f"{role:<10} {_clean(name)}  ({_clean(own.run_id)}, {own.start_time:%Y-%m-%d %H:%M} UTC)"))
+    console.print()
+    if found.refused:
+        console.print(Text("Not compared, since the figures depend on what differs:"))
+        _print_differences(console, found.differences)
+    for task in results[1].tasks:
+        entries = [entry for entry in found.models if entry.task == task.name]
+        if not entries:
+            continue
+        throughput, latency = (view.unit for view in axes(task.kind, "unit")[1:3])
+        console.print(Text(f"{_clean(task.name)}: throughput in {throughput}, latency in {latency}"))
+        console.print(_grid(entries))
+        console.print()
+    if found.models or lost(found):
+        for line in _sentences(found):
+            console.print(Text(textwrap.fill(line, WIDTH)))
+    if found.remarks:
+        console.print(Text("What differs besides:"))
+        _print_differences(console, found.remarks)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def _grid(entries: Sequence[ModelComparison]) -> Grid:
+    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column("MODEL", overflow="fold", min_width=12, max_width=16)
+    grid.add_column("FIGURE", no_wrap=True)
+    for header in ("BASELINE", "CANDIDATE", "RATIO"):
+        grid.add_column(header, justify="right", no_wrap=True)
+    grid.add_column("95 %", no_wrap=True)
+    grid.add_column("", overflow="fold")
+    for entry in entries:
+        for index, ratio in enumerate(entry.ratios):
+            grid.add_row(
+                Text(_clean(entry.model) if index == 0 else ""),
+                FIGURES[ratio.figure],
+                _value(ratio, ratio.baseline),
+                _value(ratio, ratio.candidate),
+                ABSENT if ratio.ratio is None else f"{ratio.ratio:.3f}",
+                _interval(ratio),
+                VERDICTS[ratio.verdict],
+            )
+    return grid
+
+
+def _value(ratio: Ratio, value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    if ratio.figure in {Figure.ACCURACY, Figure.REFERENCE_PER}:
+        return f"{value:.3f}"
+    return significant(value / MEBIBYTE if ratio.figure is Figure.MEMORY else value)
+
+
+def _interval(ratio: Ratio) -> str:
+    if ratio.interval is None:
+        return ""
+    high = f"{ratio.interval.high:.3f}" if math.isfinite(ratio.interval.high) else "inf"
+    return f"{ratio.interval.low:.3f}-{high}"
+
+
+def _sentences(found: ResultsComparison) -> Iterator[str]:
+    """The verdict; what is not measured any more; what the intervals hold."""
+    worse = [_named(entry, Verdict.REGRESSED) for entry in found.regressed]
+    limit = f"by more than {found.tolerance_percent:g} %"
+    if worse:
+        yield f"Worse {limit}: {'; '.join(worse)}."
+    elif found.models:
+        yield f"Nothing is shown to be worse {limit}."
+    better = [entry for entry in found.models if any(r.verdict is Verdict.IMPROVED for r in entry.ratios)]
+    if better:
+        yield f"Better {limit}: {'; '.join(_named(entry, Verdict.IMPROVED) for entry in better)}."
+    for gone in lost(found):
+        yield f"Measured in the baseline, not any more: {_clean(gone.model)} on {_clean(gone.task)} ({gone.candidate})."
+    if any(entry.verdict is Verdict.TOO_FEW_REPEATS for entry in found.models):
+        yield "Where there are fewer than three repeats there is no interval, and no verdict."
+    elif found.basis is Basis.REPEATS:
+        yield "The intervals hold what changes within one launch, not what a new start changes."
+
+
+def _named(entry: ModelComparison, verdict: Verdict) -> str:
+    """A model, its task, and the figures with that verdict."""
+    figures = [FIGURES[ratio.figure].partition(",")[0] for ratio in entry.ratios if ratio.verdict is verdict]
+    return f"{_clean(entry.model)} on {_clean(entry.task)} ({', '.join(figures)})"
+
+
+def _print_differences(console: Console, differences: Sequence[Difference]) -> None:
+    for entry in differences:
+        line = f"{_clean(entry.what)}: {_clean(entry.baseline)} / {_clean(entry.candidate)}"
+        console.print(Text(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ")))
+
+
+def _difference(entry: Difference) -> dict[str, str]:
+    return {"what": entry.what, "baseline": entry.baseline, "candidate": entry.candidate}
+
+
+def _ratio(ratio: Ratio) -> dict[str, str | float | None]:
+    low, high = (ratio.interval.low, ratio.interval.high) if ratio.interval else (None, None)
+    return {
+        "figure": ratio.figure.value,
+        "baseline": ratio.baseline,
+        "candidate": ratio.candidate,
+        "ratio": _finite(ratio.ratio),
+        "low": _finite(low),
+        "high": _finite(high),
+        "verdict": ratio.verdict.value,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _clean(text: str) -> str:
+    """Names come from files: no control characters reach the terminal."""
+    return " ".join(shorten(text, NAME_LENGTH).split())

@@ -1,0 +1,140 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from perbench.record import to_text
+from perbench.results import Results
+from tests.support import results as runs
+from tests.support.cli import Perbench, runner
+from tests.support.golden import assert_golden
+from tests.support.results import FOUR_SLOTS, OUT_OF_MEMORY, failed_model, four_models, model
+
+GOLDEN = Path("tests/golden/compare")
+
+
+@pytest.fixture
+def perbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Perbench:
+    return runner(monkeypatch, capsys, "compare", "score")
+
+
+def slower() -> Results:
+    """four-slots takes longer on one task, and less on the other."""
+    shapes = {name: replace(FOUR_SLOTS[name], seconds=seconds) for name, seconds in (("answers", 1.9), ("topics", 0.6))}
+    models = list(four_models())
+    models[1] = model("four-slots", shapes)
+    return runs.results(models)
+
+
+def lost() -> Results:
+    """two-threads does not start any more."""
+    return runs.results((*four_models()[:3], failed_model("two-threads", OUT_OF_MEMORY)))
+
+
+def elsewhere() -> Results:
+    """On another machine."""
+    provenance = {**runs.PROVENANCE, "cpu": "Another CPU, " + "very " * 20 + "fast", "python": "3.13.1"}
+    return runs.succeeded().model_copy(update={"provenance": provenance})
+
+
+def one_repeat() -> Results:
+    return runs.results([model(name, FOUR_SLOTS, rounds=1) for name in ("a", "b")], rounds=1)
+
+
+@pytest.fixture
+def compared(perbench: Perbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Perbench:
+    """Compares two results: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def compare(before: Results, after: Results, *flags: str) -> tuple[int, str, str]:
+        for name, results in (("before.json", before), ("after.json", after)):
+            Path(name).write_text(to_text(results), encoding="utf-8")
+        return perbench("compare", "before.json", "after.json", *flags)
+
+    return compare
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "code"),
+    [("same", runs.succeeded, 0), ("slower", slower, 5), ("lost", lost, 5), ("elsewhere", elsewhere, 2)],
+)
+def test_what_is_printed(compared: Perbench, name: str, after: object, code: int) -> None:
+    assert callable(after)
+    exit_code, out, err = compared(runs.succeeded(), after())
+    assert exit_code == code
+    assert max(map(len, out.splitlines())) <= 80
+    assert err == (
+        ""
+        if code != 2
+        else "perbench: before.json and after.json are not compared: 1 thing differs on which the figures depend\n"
+    )
+    assert_golden(Path(__file__).parents[4] / GOLDEN / f"{name}.txt", out)
+
+
+def test_json_of_a_regression(compared: Perbench) -> None:
+    code, out, err = compared(runs.succeeded(), slower(), "--json")
+    found = json.loads(out)
+    assert (code, err) == (5, "")
+    assert (found["comparable"], found["regressed"], found["tolerance_percent"]) == (True, True, 5.0)
+    verdicts = {(entry["task"], entry["model"]): entry["verdict"] for entry in found["models"]}
+    assert verdicts["answers", "four-slots"] == "Regressed"
+    assert verdicts["topics", "four-slots"] == "Improved"
+    assert [verdict for verdict in verdicts.values() if verdict != "NoDifference"] == ["Improved", "Regressed"]
+    ratios = next(entry for entry in found["models"] if entry["verdict"] == "Regressed")["ratios"]
+    speed = next(ratio for ratio in ratios if ratio["figure"] == "throughput")
+    assert speed["ratio"] == pytest.approx(1.5 / 1.9)
+    assert speed["low"] < speed["ratio"] < speed["high"] < 0.95
+
+
+def test_json_of_unlike_results_says_what_differs(compared: Perbench) -> None:
+    code, out, err = compared(runs.succeeded(), elsewhere(), "--json")
+    found = json.loads(out)
+    assert code == 2
+    assert "not compared" in err
+    assert (found["comparable"], found["models"]) == (False, [])
+    assert [entry["what"] for entry in found["differences"]] == ["provenance.cpu"]
+    assert [entry["what"] for entry in found["remarks"]] == ["provenance.python"]
+
+
+def test_a_model_that_nobody_asked_for_is_not_lost(compared: Perbench) -> None:
+    code, out, _ = compared(runs.succeeded(), runs.results(four_models()[:3]))
+    assert code == 0
+    assert "not any more" not in out
+
+
+def test_a_wider_tolerance_regresses_later(compared: Perbench) -> None:
+    assert compared(runs.succeeded(), slower(), "--tolerance", "40")[0] == 0
+    code, _, err = compared(runs.succeeded(), slower(), "--tolerance", "100")
+    assert code == 2
+    assert err == "perbench: --tolerance 100 is not within 0 to 100 %\n"
+
+
+def test_without_enough_repeats_there_is_no_verdict(compared: Perbench) -> None:
+    code, out, _ = compared(one_repeat(), one_repeat())
+    assert code == 0
+    assert "too few repeats" in out
+    assert "Where there are fewer than three repeats there is no interval, and no verdict." in " ".join(out.split())
+
+
+def test_nothing_in_common_that_was_measured(compared: Perbench) -> None:
+    failed = runs.results([failed_model(name, OUT_OF_MEMORY) for name in runs.NAMES])
+    code, _, err = compared(failed, failed)
+    assert code == 2
+    assert err.endswith("not compared: no model has figures worth comparing on the same task in both\n")
+
+
+def test_no_control_character_reaches_the_terminal(compared: Perbench) -> None:
+    _, out, err = compared(runs.hostile(), runs.hostile())
+    assert all(character.isprintable() or character == "\n" for character in out + err)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_bad_file_is_named(perbench: Perbench, tmp_path: Path) -> None:
+    good = tmp_path / "good.json"
+    good.write_text(to_text(runs.succeeded()), encoding="utf-8")
+    code, out, err = perbench("compare", good, tmp_path / "none.json")
+    assert (code, out) == (2, "")
+    assert (
+        err == f"perbench: {tmp_path / 'none.json'}: cannot be read: No such file or directory; give a results.json\n"
+    )
