@@ -5,6 +5,7 @@ Exit 0: every stage is recorded. 4: stopped, DIR/failure.json says why. 2: bad p
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
 import traceback
@@ -14,12 +15,12 @@ import uvloop
 from pydantic import ValidationError
 
 from perbench.failures import Blame, Failure, RunError, UsageError, shorten
-from perbench.files import write_atomically
+from perbench.files import WriteError, write_atomically, write_error
 from perbench.plan import Plan
 from perbench.progress import Progress
 from perbench_bench.memory import MemoryReader
 from perbench_bench.prompts import few_items, fit_prompt_length, fit_record, requests_of_items, synthetic_requests
-from perbench_bench.session import Session, open_session, preflight
+from perbench_bench.session import Session, open_session, origin_of, preflight
 from perbench_bench.stage import run_stage
 from perbench_bench.stage_plan import StagePlace, StagePlan
 from perbench_bench.tasks import ResolvedTask, resolve
@@ -38,6 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         plan = read_plan(arguments.plan)
+        origin_of(plan.target)
         tasks = [resolve(task, arguments.plan.parent) for task in plan.tasks]
     except UsageError as error:
         sys.stderr.write(f"perbench-bench: {error}\n")
@@ -75,7 +77,8 @@ async def _run_until_signal(plan: Plan, tasks: list[ResolvedTask], output: Path)
     if failure is None:
         return 0
     sys.stderr.write(f"perbench-bench: {failure.reason}: {failure.message}\n")
-    write_atomically(output / "failure.json", failure.model_dump_json(by_alias=True))
+    with contextlib.suppress(WriteError):  # where nothing can be written, the line above has to do
+        write_atomically(output / "failure.json", failure.model_dump_json(by_alias=True))
     return RunError.exit_code
 
 
@@ -106,8 +109,11 @@ async def run_plan(plan: Plan, tasks: list[ResolvedTask], output: Path) -> Failu
 
 def _missing(plan: Plan, tasks: list[ResolvedTask], output: Path) -> list[tuple[ResolvedTask, int | None]]:
     """The stages that have no file yet, in order; makes the directory and forgets an earlier failure."""
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "failure.json").unlink(missing_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "failure.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(output, error) from error
     by_name = {task.name: task for task in tasks}
     stages = [(by_name[name], repeat) for name, repeat in plan.stage_keys]
     return [(task, repeat) for task, repeat in stages if not _file(output, task, repeat).exists()]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from perbench.api.models import Protocol
-from perbench.failures import Blame, Failure, RunError, shorten
+from perbench.failures import Blame, Failure, RunError, UsageError, shorten
 from perbench.plan import LoadPlan, Target
 from perbench.results import Outcome
 from perbench_bench.engine.closed_loop import ClosedLoop, Wire, resolve
@@ -42,8 +42,7 @@ class Session:
         """One request, ready for the wire."""
         protocol, sampling = PROTOCOLS[self.target.protocol], self._sampling(max_tokens, force_length)
         body = protocol.body(self.target.model, prompt, sampling, self.target.extra_body)
-        variable = self.target.api_key_variable
-        return request_bytes(self.origin, protocol.path, body, os.environ.get(variable) if variable else None)
+        return request_bytes(self.origin, protocol.path, body, api_key_of(self.target))
 
     def parameters(self, max_tokens: int, *, force_length: bool) -> dict[str, JsonValue]:
         """What every request carries beside the prompt."""
@@ -86,9 +85,34 @@ class _Collector:
         return self._replies[-1].outcome is Outcome.SUCCESS
 
 
+def origin_of(target: Target) -> Origin:
+    """Where a target answers. Raises UsageError: its URL or the environment's key cannot be used."""
+    origin, route = Origin.parse(target.url), PROTOCOLS[target.protocol].path
+    if route.startswith("/v1/") and origin.base_path.endswith("/v1"):
+        raise UsageError(f"{target.url}: leave out /v1, it is part of the route {route}")
+    api_key_of(target)
+    return origin
+
+
+def api_key_of(target: Target) -> str | None:
+    """The key, out of the environment. Raises UsageError; the key itself is never said."""
+    variable = target.api_key_variable
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()  # files and secrets often end in a line feed
+    if not key:
+        raise UsageError(f"the environment variable {variable}, which is to hold the API key, is empty or not set")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"the environment variable {variable} holds characters that an API key cannot have")
+    return key
+
+
 async def open_session(target: Target, load: LoadPlan, seed: int) -> Session:
-    """Look the server's name up and learn how idle this process is. Raises RunError: the name cannot be resolved."""
-    origin = Origin.parse(target.url)
+    """Look the server's name up and learn how idle this process is.
+
+    Raises UsageError (`origin_of`) and RunError: the name cannot be resolved.
+    """
+    origin = origin_of(target)
     run_queue = RunQueue(asyncio.get_running_loop())
     await run_queue.prepare()
     for attempt in range(RESOLVE_ATTEMPTS):

@@ -5,7 +5,7 @@ each piece with the stamp of its arrival, and is looked at when the request is o
 """
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httptools
 
@@ -13,6 +13,9 @@ from perbench.failures import UsageError
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A streamed answer of 100,000 tokens is about 25 MB of events; beyond this a server is not answering but flooding."""
+
+PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
+"""What a path may hold as it is (RFC 3986 §3.3), beside letters and digits; the rest is percent-encoded."""
 
 KEPT_HEADERS = frozenset({b"content-type", b"connection", b"content-length", b"transfer-encoding", b"retry-after"})
 
@@ -36,14 +39,15 @@ class Origin:
         try:
             parts: SplitResult = urlsplit(url)
             port = parts.port
+            host = (parts.hostname or "").encode("idna").decode("ascii")
         except ValueError as error:
             raise UsageError(f"{url!r} is not a URL: {error}") from error
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if parts.scheme not in {"http", "https"} or not host:
             raise UsageError(f"{url!r} is not a URL perbench can load: write http://HOST:PORT or https://HOST:PORT")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise UsageError(f"{parts.scheme}://{parts.hostname} …: a server's URL has no user, query or fragment")
         tls = parts.scheme == "https"
-        return cls(parts.hostname, port or (443 if tls else 80), tls, parts.path.rstrip("/"))
+        return cls(host, port or (443 if tls else 80), tls, quote(parts.path, safe=PATH_CHARACTERS).rstrip("/"))
 
     @property
     def authority(self) -> str:

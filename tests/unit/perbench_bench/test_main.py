@@ -155,3 +155,21 @@ def test_a_bad_plan_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "not a plan" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("foo", "is not a URL"), ("http://h:80/v1", "leave out /v1"), ("http://a..b", "is not a URL")]
+)
+def test_a_plan_with_a_bad_url_is_one_line(tmp_path: Path, url: str, said: str) -> None:
+    done = bench(write_plan(tmp_path, url, "OpenAIChat"), tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = bench(write_plan(tmp_path, "http://127.0.0.1:9"), tmp_path / "file" / "out")
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+    assert "WriteFailed" in done.stderr

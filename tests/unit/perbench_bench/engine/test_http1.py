@@ -70,6 +70,8 @@ def test_a_flood_is_refused() -> None:
         ("https://model:443/prefix/", "model", "/prefix"),
         ("http://[::1]:80/", "[::1]", ""),
         ("http://[::1]:81", "[::1]:81", ""),
+        ("http://bücher.example/", "xn--bcher-kva.example", ""),
+        ("http://h/a b/é%20/", "h", "/a%20b/%C3%A9%20"),
     ],
 )
 def test_urls(url: str, authority: str, base: str) -> None:
@@ -78,7 +80,19 @@ def test_urls(url: str, authority: str, base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "model:8080", "ftp://x", "http://", "http://u:p@h", "http://h/?a=1", "http://h:port", "http://h:99999"]
+    "url",
+    [
+        "",
+        "model:8080",
+        "ftp://x",
+        "http://",
+        "http://u:p@h",
+        "http://h/?a=1",
+        "http://h:port",
+        "http://h:99999",
+        "http://a..b",
+        f"http://{'a' * 64}.example",
+    ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
