@@ -27,18 +27,18 @@ def compare_results(
 ) -> ResultsComparison:
     """Compare what both results have; `baseline` is what `candidate` is judged by.
 
-    `settings`: weights, and the reference model of both (default: that of the baseline). ValueError for a tolerance
-    outside 0 to 100 %.
+    `settings`: the reference model and the weights of Reference PER in both, by default those of the baseline.
+    ValueError for a tolerance outside 0 to 100 %; UsageError where the spec in a result has settings nobody can use.
     """
     if not 0 <= tolerance_percent < 100:
         raise ValueError(f"a tolerance of {tolerance_percent} % is not within 0 to 100 %")
     found = ResultsComparison(differences(baseline, candidate), remarks(baseline, candidate))
     if found.refused:
         return replace(found, tolerance_percent=tolerance_percent)
-    given = settings or Settings()
-    used = replace(given, reference=given.reference or baseline.resolved.reference)
     # One meaning of the axes for both: that of the baseline.
     first = settings_of(baseline)
+    given = settings or Settings(weights=first.weights or None)
+    used = replace(given, reference=given.reference or first.reference)
     second = replace(settings_of(candidate), latency_basis=first.latency_basis, memory_basis=first.memory_basis)
     evaluations = evaluate(baseline, first), evaluate(candidate, second)
     models: list[ModelComparison] = []

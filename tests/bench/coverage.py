@@ -86,7 +86,12 @@ class Bench:
                 for name in ("reference", "published", "throughput"):
                     self._judge(f"{name}, {where}", found[name], COVERAGE)
                 names = ("reference", "published", "throughput", "bootstrap", "zeros")
-                row(f"{items} items" if items else "none", n, f"{variation:.0%}", *(found[name] for name in names))
+                row(
+                    f"{items} items" if items else "none",
+                    n,
+                    f"{100 * variation:.0f} %",
+                    *(found[name] for name in names),
+                )
 
         return show
 
@@ -114,7 +119,7 @@ class Bench:
             for (n, variation), job in jobs.items():
                 count = self._joined(job)["count"]
                 self._judge(f"false best, n = {n}, CV {variation:.0%}", count, FALSE_BEST)
-                row(n, f"{variation:.0%}", count)
+                row(n, f"{100 * variation:.0f} %", count)
 
         return show
 

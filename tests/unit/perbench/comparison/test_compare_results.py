@@ -1,6 +1,6 @@
 import pytest
 
-from perbench.comparison import ModelComparison, ResultsComparison, Uncompared, Verdict, compare_results
+from perbench.comparison import Figure, ModelComparison, ResultsComparison, Uncompared, Verdict, compare_results
 from perbench.per import Axis, Basis, Settings
 from perbench.results import ModelRecord, Results
 from tests.support.results import (
@@ -128,6 +128,24 @@ def test_weights_reach_reference_per() -> None:
     assert plain.ratio is not None
     assert plain.ratio < 0.8
     assert weighted.ratio == pytest.approx(1)
+
+
+def test_weights_are_the_baselines_unless_said() -> None:
+    slower = second_is(model("four-slots", SLOW))
+    weighted = succeeded().model_copy(
+        update={"spec": {**succeeded().spec, "per": {"weights": {"accuracy": 0, "throughput": 0, "latency": 0}}}}
+    )
+    own = of(compare_results(weighted, slower), "topics", "four-slots").ratios[-1]
+    assert own.ratio == pytest.approx(1)
+
+
+def test_a_model_ranked_apart_has_the_axes_alone() -> None:
+    apart = second_is(four_models()[1].model_copy(update={"throughput_unit": "endpoint"}))
+    own = of(compare_results(apart, apart), "topics", "four-slots")
+    assert [ratio.figure for ratio in own.ratios] == [figure for figure in Figure if figure is not Figure.REFERENCE_PER]
+    assert Figure.REFERENCE_PER in {
+        ratio.figure for ratio in of(compare_results(apart, apart), "topics", "one-slot").ratios
+    }
 
 
 def test_a_model_that_got_faster_and_less_right_has_regressed() -> None:

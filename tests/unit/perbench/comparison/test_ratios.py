@@ -188,6 +188,22 @@ def test_a_baseline_hardly_ever_right_has_no_upper_end() -> None:
     assert found[Figure.ACCURACY].interval is None
 
 
+def test_the_reference_model_hardly_ever_right_is_still_1() -> None:
+    own = compared([pair(before={"accuracy": 0.005}), OTHER])[Figure.REFERENCE_PER]
+    assert (own.interval, own.verdict) == (Interval(1, 1), NONE)
+
+
+@pytest.mark.parametrize("throughput", [101.7, 99.31, 13.37, 777.123])
+def test_without_scatter_the_interval_is_the_ratio(throughput: float) -> None:
+    still = np.ones(3)
+    pairs = [pair(steps=still), pair("other", after={"throughput": throughput, "accuracy": None}, steps=still)]
+    for figure in (Figure.THROUGHPUT, Figure.MEMORY):
+        own = compared(pairs, "other")[figure]
+        assert own.interval is not None
+        assert (own.interval.low, own.interval.high) == pytest.approx((own.ratio, own.ratio))
+        assert own.interval.low <= own.ratio <= own.interval.high
+
+
 def test_a_replicate_of_0_has_no_interval() -> None:
     broken = pair("other")
     silent = replace(broken.replicates[1], throughput=np.array([100.0, 0.0, 100.0]))

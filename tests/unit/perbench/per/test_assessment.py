@@ -79,13 +79,14 @@ def test_a_figures_interval_is_students_t_on_the_log_scale() -> None:
     assert math.log(200 / interval.low) == pytest.approx(half, rel=0.06)
 
 
-def test_the_reference_interval_is_that_of_the_mean_of_logarithms() -> None:
-    # Throughput and latency move against each other: their ratios to the reference add up, 2/3 of one and memory's.
+@pytest.mark.parametrize("weight", [1.0, 4.0])
+def test_the_reference_interval_is_that_of_the_weighted_mean_of_logarithms(weight: float) -> None:
+    # Throughput and latency move against each other: their ratios to the reference move alike, memory's against them.
     rows, replicates = task(SYNTHETIC)
     rows, replicates = rows[:2], {name: replicates[name] for name in "ab"}
-    own = (2 * np.log(STEPS) - np.log((STEPS + 1) / 2)) / 3
+    own = ((weight + 1) * np.log(STEPS) - np.log((STEPS + 1) / 2)) / (weight + 2)
     half = T_4 * own.std(ddof=1) * math.sqrt(2 / 3)
-    found = assess(rows, replicates)
+    found = assess(rows, replicates, Settings(weights={Axis.THROUGHPUT: weight}))
     value, interval = found.reference.of("b").value, of(found, "b").reference_per
     assert value is not None
     assert interval is not None
@@ -159,13 +160,34 @@ def test_bounds_make_one_model_enough_and_hold_the_draws() -> None:
     assert of(found, "a").reference_per == Interval(1, 1)
 
 
-def test_weights_reach_the_draws() -> None:
-    rows, replicates = task()
-    only_memory = Settings(weights={Axis.ACCURACY: 0, Axis.THROUGHPUT: 0, Axis.LATENCY: 0})
-    narrow, wide = of(assess(rows, replicates, only_memory), "b"), of(assess(rows, replicates), "b")
-    assert narrow.reference_per is not None
-    assert wide.reference_per is not None
-    assert narrow.reference_per.high / narrow.reference_per.low < wide.reference_per.high / wide.reference_per.low
+def test_weights_reach_the_published_draws() -> None:
+    found = assess(*task(), Settings(weights={Axis.ACCURACY: 5.0}))
+    value, interval = found.published.of("b").value, of(found, "b").per
+    assert value is not None
+    assert interval is not None
+    # Were the draws not weighted, the value would lie outside all of them, and an end be stretched to it.
+    assert interval.low < 0.98 * value
+    assert interval.high > 1.02 * value
+
+
+def test_an_interval_is_stretched_to_a_value_that_no_draw_has() -> None:
+    # a is the best on every axis by a hair, which draws of nine alike hardly ever repeat on all axes at once.
+    hair = 1.001
+    figures = [(100 * hair, 1000 / hair, 10 / hair), *[(100, 1000, 10)] * 8, (50, 2000, 20)]
+    rows, replicates = [], {}
+    for name, (throughput, memory, latency) in zip("abcdefghij", figures, strict=True):
+        rows.append(Measured(name, None, throughput, memory, latency))
+        replicates[name] = replicates_of(
+            name, throughput * STEPS, memory * np.array([1.01, 0.99, 1.02]), latency * np.array([0.99, 1.01, 1.03])
+        )
+    found = assess(rows, replicates)
+    best, next_best = of(found, "a").per, of(found, "b").per
+    assert len(found.published.axes) == 3
+    assert found.published.of("a").value == 1
+    assert best is not None
+    assert best.high == 1
+    assert next_best is not None
+    assert next_best.high < 0.9999
 
 
 def test_the_best_is_said_with_a_probability() -> None:
@@ -384,6 +406,12 @@ def test_a_reference_model_that_is_hardly_ever_right() -> None:
     assert of(found, "b").per is not None
 
 
+def test_nobody_but_two_is_hardly_ever_right() -> None:
+    found = assess(*task(accuracies=(0.01, 0.01, 0.8, 0.9)))
+    assert of(found, "b").reason is Reason.REFERENCE_ZERO  # 0 / 0 in a third of all draws
+    assert of(found, "b").figures.throughput is not None
+
+
 def test_a_reference_model_that_is_never_right_or_failed() -> None:
     for settings, accuracies in ((Settings(), (0.0, 0.6, 0.8, 0.9)), (Settings(reference="z"), (0.4, 0.6, 0.8, 0.9))):
         found = assess(*task(accuracies=accuracies), settings)
@@ -413,6 +441,8 @@ def test_repeats_within_one_launch_are_said() -> None:
     rows, replicates = task()
     within = {name: replace(own, basis=Basis.REPEATS) for name, own in replicates.items()}
     assert assess(rows, within).uncertainty.basis is Basis.REPEATS
+    mixed = {**replicates, "b": within["b"]}
+    assert assess(rows, mixed).uncertainty.basis is Basis.REPEATS
 
 
 def test_correct_items_per_second() -> None:
