@@ -50,6 +50,12 @@ def test_json_of_the_study(perbench: Perbench) -> None:
         "per": pytest.approx(0.66197, abs=1e-5),
         "reference_per": pytest.approx(0.64356, abs=1e-5),
         "pareto_optimal": True,
+        "stability": {
+            "flips": 12,
+            "flips_without": 0,
+            "per_low": pytest.approx(0.6506, abs=1e-4),
+            "per_high": pytest.approx(0.7956, abs=1e-4),
+        },
         "published": 0.6617,
         "mismatch": False,
     }
@@ -66,9 +72,19 @@ def test_json_of_the_study(perbench: Perbench) -> None:
     ]
 
 
+def test_stability_of_the_study(perbench: Perbench) -> None:
+    entries = json.loads(perbench("score", STUDY, "--json")[1])
+    flips = {entry["task"]: entry["stability"]["flips"] for entry in entries}
+    assert flips == {"gsm8k": 12, "squad2": 22, "hellaswag": 21, "imdb": 11, "arc-easy": 5}
+    for task, total in flips.items():
+        assert sum(entry["stability"]["flips_without"] for entry in entries if entry["task"] == task) == total
+    smallest = next(e["stability"] for e in entries if (e["task"], e["model"]) == ("squad2", "Qwen2.5-0.5B"))
+    assert smallest["per_low"] == 0
+
+
 def test_json_without_a_per_column_compares_nothing(perbench: Perbench, table: Callable[..., Path]) -> None:
     entries = json.loads(perbench("score", table(*FOUR, LAST), "--json")[1])
-    assert set(entries[0]) == {"task", "model", "per", "reference_per", "pareto_optimal"}
+    assert set(entries[0]) == {"task", "model", "per", "reference_per", "pareto_optimal", "stability"}
 
 
 def test_json_of_what_is_absent_is_null_and_why_goes_to_standard_error(
@@ -84,6 +100,7 @@ def test_json_of_what_is_absent_is_null_and_why_goes_to_standard_error(
     assert [entry["reference_per"] is None for entry in entries] == [True, False, False]
     assert [entry["published"] for entry in entries] == [None, 0.3, 0]
     assert [entry["mismatch"] for entry in entries] == [None] * 3
+    assert [entry["stability"] for entry in entries] == [None] * 3
     few = "fewer than four models are compared, so a place between worst and best says little"
     assert err.splitlines() == [
         f"perbench: t: no PER for all models: {few} (TooFewModels)",

@@ -61,6 +61,6 @@ def test_every_run_has_the_same_columns() -> None:
 
 
 def test_a_name_cannot_be_taken_for_a_formula() -> None:
-    named = [model(name, ONE_SLOT) for name in ("=1+1", "+x", "-x", "@x", 'a,"b"\nc')]
+    named = [model(name, ONE_SLOT) for name in ("first", "=1+1", "+x", "-x", "@x", 'a,"b"\nc')]
     found = rows(results(named))
-    assert [row["model"] for row in found][:5] == ["'=1+1", "'+x", "'-x", "'@x", 'a,"b"\nc']
+    assert [row["model"] for row in found][:6] == ["first", "'=1+1", "'+x", "'-x", "'@x", 'a,"b"\nc']

@@ -142,5 +142,5 @@ def test_every_report_has_its_own_id_and_the_same_each_time() -> None:
 
 
 def test_names_are_no_paths_and_none_replaces_another() -> None:
-    named = [model(name, ONE_SLOT, (TOPICS,)) for name in ("../up", "..?up", "a" * 300)]
-    assert list(reports(results(named, (TOPICS,)))) == ["_up.topics.yaml", "_up.topics-2.yaml", "a" * 120 + ".yaml"]
+    named = [model(name, ONE_SLOT, (TOPICS,)) for name in ("first", "../up", "..?up", "a" * 300)]
+    assert list(reports(results(named, (TOPICS,))))[1:] == ["_up.topics.yaml", "_up.topics-2.yaml", "a" * 120 + ".yaml"]
