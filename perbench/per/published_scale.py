@@ -55,11 +55,6 @@ def published(
     wide = resolved(low, high)
     noisy = np.array([axis in within_noise for axis in comparison.axes], dtype=np.bool_)
     kept = ends.fixed | (wide & ~noisy)
-    unresolved = [
-        LeftOut(axis, Reason.WITHIN_NOISE if is_wide else Reason.UNRESOLVED)
-        for axis, is_wide, keep in zip(comparison.axes, wide, kept, strict=True)
-        if not keep
-    ]
     axes = tuple(axis for axis, keep in zip(comparison.axes, kept, strict=True) if keep)
     few = len(comparison.compared) < FEWEST_MODELS and not (axes and ends.fixed.all())
     if few or not axes:
@@ -77,9 +72,17 @@ def published(
     return PublishedScores(
         scores=comparison.in_order(rows, scores),
         axes=axes,
-        left_out=(*comparison.left_out, *unresolved),
+        left_out=(*comparison.left_out, *_unresolved(comparison.axes, wide, kept)),
         warnings=(Reason.TOO_FEW_MODELS,) if few else (),
     )
+
+
+def _unresolved(axes: Sequence[Axis], wide: BoolArray, kept: BoolArray) -> list[LeftOut]:
+    return [
+        LeftOut(axis, Reason.WITHIN_NOISE if is_wide else Reason.UNRESOLVED)
+        for axis, is_wide, keep in zip(axes, wide, kept, strict=True)
+        if not keep
+    ]
 
 
 def resolved(low: FloatArray, high: FloatArray) -> BoolArray:
