@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXAMPLE ?= examples/quickstart.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test lint format generate lock clean
+.PHONY: help env run test bench lint format generate lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ run: $(VENV)/.run  ## measure a small model served several ways, and compare (ab
 test: $(VENV)/.dev  ## all tests; on Debian as root it installs the system packages they need
 	@tests/system-packages.sh
 	$(BIN)/python -m pytest -q tests/unit tests/browser
+
+bench: $(VENV)/.dev  ## how often the intervals hold the truth, by simulation (minutes; not part of the tests)
+	$(BIN)/python -m tests.bench.coverage
 
 lint: $(VENV)/.dev  ## style, strict types, layers, generated files
 	$(BIN)/ruff check .
