@@ -10,12 +10,14 @@ from itertools import pairwise
 
 LOG_FROM = 8.0
 """Largest over smallest throughput from which the scale is logarithmic."""
-CHARACTER = 6.3
-"""Width of a character of a name, on average: names are 12 units high."""
+NARROW_LETTERS, WIDE_LETTERS = frozenset("fijlrtI.,:;|!'()[]-/ "), frozenset("mwMW@%&")
+"""Of names, which are 12 units high; the rest is between the two. The widest usual fonts are meant."""
 LINE = 14.0
 """Height of a name with its distance to the next."""
 DECADE = 140.0
 """Width of a power of ten from which it has ticks at 2 and 5."""
+SMALLEST, LARGEST, UNSIZED, NUMBERED = 4.0, 15.0, 6.0, 8.5
+"""Radii of circles: with areas that mean something, without, and with a number inside."""
 MOST_NAMES = 48
 """Points that get a name: with more, names hide what they name."""
 LONGEST_NAME = 28
@@ -76,7 +78,7 @@ class Frame:
     width: float
     height: float
     left: float = 46.0
-    right: float = 14.0
+    right: float = 26.0
     top: float = 26.0
     bottom: float = 42.0
 
@@ -93,11 +95,13 @@ class Plot:
     x_title: str
     steps: str
     """SVG path along the points that no other beats on these two axes."""
+    sized: bool
+    """Whether areas stand for sizes: every point has one."""
     logarithmic: bool
 
 
 WIDE = Frame(1040, 470)
-NARROW = Frame(358, 340, left=38, right=10)
+NARROW = Frame(358, 340, left=38, right=22)
 
 
 def plot(points: Sequence[Point], x_title: str, frame: Frame = WIDE, *, named: bool = True) -> Plot | None:
@@ -107,14 +111,15 @@ def plot(points: Sequence[Point], x_title: str, frame: Frame = WIDE, *, named: b
         return None
     across = _across([point.x for point in points], frame)
     upwards = _upwards([point.y for point in points], frame)
-    largest = max((point.size for point in points if point.size), default=0.0)
+    sized = named and all(point.size for point in points)
+    largest = max(point.size or 0.0 for point in points)
     circles = [
         Circle(
             name=point.name,
             place=point.place,
             x=round(across.position(point.x), 1),
             y=round(upwards.position(point.y), 1),
-            r=_radius(point.size, largest) if named else 8.5,
+            r=_radius(point.size, largest) if sized else UNSIZED if named else NUMBERED,
             front=point.front,
         )
         for point in points
@@ -128,6 +133,7 @@ def plot(points: Sequence[Point], x_title: str, frame: Frame = WIDE, *, named: b
         y_ticks=upwards.ticks,
         x_title=x_title,
         steps="M" + "L".join(f"{x:g} {y:g}" for x, y in corners),
+        sized=sized,
         logarithmic=across.logarithmic,
     )
 
@@ -189,7 +195,7 @@ def _tick_text(value: float) -> str:
 
 def _radius(size: float | None, largest: float) -> float:
     """The area follows the size; the smallest can still be seen."""
-    return round(5.0 if not size or not largest else max(4.0, 15.0 * math.sqrt(size / largest)), 1)
+    return round(max(SMALLEST, LARGEST * math.sqrt((size or 0.0) / largest)), 1)
 
 
 def _corners(circles: Sequence[Circle], frame: Frame) -> list[tuple[float, float]]:
@@ -228,7 +234,7 @@ def _with_names(circles: Sequence[Circle], corners: Sequence[tuple[float, float]
 def _places(circle: Circle) -> Iterator[tuple[Label, Box]]:
     """Places for a name, the best first: right, left, above, below, then the corners."""
     text = circle.name if len(circle.name) <= LONGEST_NAME else f"{circle.name[: LONGEST_NAME - 2]} …"
-    width = CHARACTER * len(text)
+    width = text_width(text)
     gap = circle.r + 4
     near = 0.7 * circle.r + 4
     for dx, dy, anchor in (
@@ -244,6 +250,11 @@ def _places(circle: Circle) -> Iterator[tuple[Label, Box]]:
         x, y = round(circle.x + dx, 1), round(circle.y + dy, 1)
         left = {"start": x, "end": x - width, "middle": x - width / 2}[anchor]
         yield Label(text, x, y, anchor), (left, y - LINE + 4, left + width, y + 3)
+
+
+def text_width(text: str) -> float:
+    """Of a name, rather too much than too little."""
+    return sum(5.0 if c in NARROW_LETTERS else 12.0 if c in WIDE_LETTERS or not c.isascii() else 8.0 for c in text)
 
 
 def _inside(box: Box, frame: Frame) -> bool:

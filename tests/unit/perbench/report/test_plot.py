@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perbench.per.table import read_table
-from perbench.report.plot import CHARACTER, NARROW, WIDE, Circle, Plot, Point, plot
+from perbench.report.plot import NARROW, WIDE, Circle, Plot, Point, plot, text_width
 from tests.support.per_rows import STUDY
 
 
@@ -48,10 +48,16 @@ def test_throughput_is_logarithmic_only_over_magnitudes() -> None:
 
 
 def test_the_area_follows_memory() -> None:
-    found = drawn(point("a", 10, 0.4, 400.0), point("b", 20, 0.6, 1600.0), point("c", 30, 0.6, None))
+    found = drawn(point("a", 10, 0.4, 400.0), point("b", 20, 0.6, 1600.0))
+    assert found.sized
     assert circle(found, "b").r == pytest.approx(2 * circle(found, "a").r, abs=0.1)
-    assert circle(found, "c").r > 0
-    assert [entry.r for entry in found.circles] == sorted((entry.r for entry in found.circles), reverse=True)
+    assert [entry.name for entry in found.circles] == ["b", "a"], "small ones are drawn over large ones"
+
+
+def test_where_a_memory_is_not_known_no_area_means_anything() -> None:
+    found = drawn(point("a", 10, 0.4, 400.0), point("b", 20, 0.6, None))
+    assert not found.sized
+    assert circle(found, "a").r == circle(found, "b").r
 
 
 def test_ticks_are_round_and_inside() -> None:
@@ -76,7 +82,7 @@ def test_names_cover_neither_each_other_nor_circles(task: str) -> None:
     boxes = []
     for entry in found.circles:
         if entry.label:
-            width = CHARACTER * len(entry.label.text)
+            width = text_width(entry.label.text)
             left = entry.label.x - {"start": 0, "middle": width / 2, "end": width}[entry.label.anchor]
             boxes.append((left, entry.label.y - 9, left + width, entry.label.y + 2))
             assert left >= WIDE.left
