@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from perbench.evaluation import settings_of
 from perbench.failures import UsageError
 from perbench.record import parse
 from perbench.results import Results
@@ -10,7 +11,10 @@ NAME = "results.json"
 
 
 def read_results(path: Path) -> Results:
-    """The results in a file, or in the results.json of a directory. Raises UsageError: one line, what and where."""
+    """The results in a file, or in the results.json of a directory: whole, and ready to be evaluated.
+
+    Raises UsageError: one line, what is wrong and where.
+    """
     if path.is_dir():
         path /= NAME
     shown = str(path) if str(path).isprintable() else repr(str(path))
@@ -18,4 +22,9 @@ def read_results(path: Path) -> Results:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{shown}: cannot be read: {error.strerror or error}; give a results.json") from error
-    return parse(data, shown)
+    results = parse(data, shown)
+    try:
+        settings_of(results)
+    except UsageError as error:
+        raise UsageError(f"{shown}: {error}") from error
+    return results

@@ -1,4 +1,5 @@
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ SMALL = results(
     ],
     FEW,
     rounds=2,
+    per={"reference": "a", "qualityFloor": "0.5"},
 )
 
 
@@ -225,6 +227,13 @@ class TestFiles:
         with pytest.raises(UsageError, match=r"cannot be read: No such file or directory; give a results\.json"):
             read_results(make(tmp_path / "x"))
 
+    def test_settings_that_nobody_can_use(self, tmp_path: Path) -> None:
+        made = runs.succeeded()
+        broken = made.model_copy(update={"spec": {**made.spec, "per": {"qualityFloor": 2}}})
+        (tmp_path / "results.json").write_text(to_text(broken), encoding="utf-8")
+        with pytest.raises(UsageError, match=rf"^{tmp_path}/results\.json: spec\.per\.qualityFloor of the results: "):
+            read_results(tmp_path)
+
     def test_the_error_names_the_file(self, tmp_path: Path) -> None:
         path = tmp_path / "results.json"
         path.write_text("{", encoding="utf-8")
@@ -249,6 +258,11 @@ def leaves(node: object, place: tuple[str | int, ...] = ()) -> list[tuple[str | 
 PLACES = leaves(json.loads(to_text(SMALL)))[1:]
 
 
+def refused_in_one_line(said: str, name: str) -> None:
+    assert said.isprintable()
+    assert said.startswith(f"{name}: ")
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JUNK, st.booleans()), min_size=1, max_size=3))
 def test_whatever_is_read_can_be_shown(changes: list[tuple[tuple[str | int, ...], object, bool]]) -> None:
@@ -265,11 +279,13 @@ def test_whatever_is_read_can_be_shown(changes: list[tuple[tuple[str | int, ...]
                 node[place[-1]] = junk
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took the place away
-    try:
-        read = parse(json.dumps(document).encode(), "r.json")
-    except UsageError:
-        refusal(document)
-        return
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        Path(file.name).write_text(json.dumps(document), encoding="utf-8")
+        try:
+            read = read_results(Path(file.name))
+        except UsageError as error:
+            refused_in_one_line(str(error), file.name)
+            return
     evaluation = evaluate(read)
     assert status(evaluation).run is not None
     assert max(map(len, table(evaluation).splitlines())) <= 80
