@@ -15,16 +15,28 @@ def read_results(path: Path) -> Results:
 
     Raises UsageError: one line, what is wrong and where.
     """
-    if path.is_dir():
-        path /= NAME
-    shown = str(path) if str(path).isprintable() else repr(str(path))
+    return checked_results(read_bytes(path / NAME if path.is_dir() else path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises UsageError."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{shown}: cannot be read: {error.strerror or error}; give a results.json") from error
-    results = parse(data, shown)
+        raise UsageError(f"{shown(path)}: cannot be read: {error.strerror or error}; give a results.json") from error
+
+
+def checked_results(data: bytes, path: Path) -> Results:
+    """The results in `data`, which came from `path`. Raises UsageError."""
+    name = shown(path / NAME if path.is_dir() else path)
+    results = parse(data, name)
     try:
         settings_of(results)
     except UsageError as error:
-        raise UsageError(f"{shown}: {error}") from error
+        raise UsageError(f"{name}: {error}") from error
     return results
+
+
+def shown(path: Path) -> str:
+    """A path as part of one line."""
+    return str(path) if str(path).isprintable() else repr(str(path))

@@ -36,9 +36,9 @@ def score(
     PER as the study defines it, the reference scale beside it, the Pareto front.
     """
     from perbench.cli.output import write_output
-    from perbench.cli.score_sources import is_results, score_results, score_table_file
+    from perbench.cli.score_sources import score_file
 
-    scores = (score_results if is_results(source) else score_table_file)(source, reference, quality_floor)
+    scores = score_file(source, reference, quality_floor)
     if report is not None:
         write_output(report, scores.page())
     if as_json:

@@ -1,5 +1,6 @@
 """What `perbench score` scores: a table of figures or results, told apart by what they begin with."""
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +8,16 @@ from pathlib import Path
 from perbench.cli import score_output
 from perbench.cli import score_results as results_output
 from perbench.evaluation import evaluate
-from perbench.failures import shorten
-from perbench.per.table import read_table
+from perbench.failures import UsageError, shorten
+from perbench.per.table import Table, parse_table
 from perbench.per.table_scores import score_table
 from perbench.record.rescore import rescored
 from perbench.report import render
 from perbench.report.notices import Notice, notices
 from perbench.report.table_page import render_table
 from perbench.report.terminal import table
-from perbench.results_file import read_results
+from perbench.results import Results
+from perbench.results_file import checked_results, read_results, shown
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,27 @@ class Scores:
     """What is absent and why; stands in the text."""
 
 
-def is_results(path: Path) -> bool:
-    """Whether a file is, or is meant to be, results: a directory, a .json, or anything that begins with a brace."""
+def score_file(path: Path, reference: str | None, quality_floor: float | None) -> Scores:
+    """A table or results, under these settings. Raises UsageError."""
     if path.is_dir() or path.suffix.lower() == ".json":
-        return True
+        return _score_results(read_results(path), reference, quality_floor)
+    data = _content(path)
+    if data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        return _score_results(checked_results(data, path), reference, quality_floor)
+    return _score_table(parse_table(data, shown(path)), reference, quality_floor)
+
+
+def _content(path: Path) -> bytes:
+    """Read once: a pipe can be read only once."""
     try:
-        with path.open("rb") as file:
-            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-    except OSError:
-        return False  # reading it as a table will say what is wrong with it
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{shown(path)}: cannot be read: {error.strerror or error}; give the path of a CSV table or a results.json"
+        ) from error
 
 
-def score_table_file(path: Path, reference: str | None, quality_floor: float | None) -> Scores:
-    """A table. Raises UsageError."""
-    read = read_table(path)
+def _score_table(read: Table, reference: str | None, quality_floor: float | None) -> Scores:
     scored = score_table(read, reference, quality_floor)
     options = [*(["--reference", reference] if reference is not None else [])]
     options += ["--quality-floor", f"{quality_floor:g}"] if quality_floor is not None else []
@@ -54,9 +63,9 @@ def score_table_file(path: Path, reference: str | None, quality_floor: float | N
     )
 
 
-def score_results(path: Path, reference: str | None, quality_floor: float | None) -> Scores:
-    """Results under these settings; those of their own spec where there are none. Raises UsageError."""
-    results = rescored(read_results(path), reference, quality_floor)
+def _score_results(read: Results, reference: str | None, quality_floor: float | None) -> Scores:
+    """Settings that are not given stay those of the run."""
+    results = rescored(read, reference, quality_floor)
     evaluation = evaluate(results)
     return Scores(
         json=lambda: results_output.to_json(evaluation),

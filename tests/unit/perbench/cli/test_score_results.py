@@ -1,4 +1,6 @@
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,18 @@ def test_what_it_is_is_told_by_name_or_content(
     code, out, err = perbench("score", path)
     assert (code, out) == (2, "")
     assert said in err
+
+
+@pytest.mark.parametrize("text", [to_text(runs.succeeded()), STUDY.read_text(encoding="utf-8")])
+def test_a_pipe_is_read_once(perbench: Perbench, tmp_path: Path, text: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(text, "utf-8"))
+    writer.start()
+    code, out, err = perbench("score", pipe)
+    writer.join(timeout=10)
+    assert (code, err) == (0, "")
+    assert "Qwen2.5-0.5B" in out or "two-threads" in out
 
 
 def test_a_missing_file(perbench: Perbench, tmp_path: Path) -> None:
