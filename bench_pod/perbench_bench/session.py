@@ -63,26 +63,27 @@ class Session:
         return Sampling(max_tokens, self.seed, force_length and self.target.can_force_length)
 
     async def ask(self, requests: Sequence[bytes]) -> list[Reply]:
-        """Ask one after the other, outside any measurement."""
-        replies: list[Reply] = []
+        """Ask one after the other, outside any measurement, until one gets no answer in time: there are then fewer."""
         feed = Feed(Limits(0, 0.0, len(requests)), self.clock())
-        loop = ClosedLoop(
-            self.wire(lambda ticket: requests[ticket.index]), feed, _Collector(self, replies), 1, self.clock
-        )
-        await loop.run()
-        return replies
+        collector = _Collector(self, feed)
+        await ClosedLoop(self.wire(lambda ticket: requests[ticket.index]), feed, collector, 1, self.clock).run()
+        return collector.replies
 
 
 class _Collector:
     """Keeps the replies of `ask` in order."""
 
-    def __init__(self, session: Session, replies: list[Reply]) -> None:
+    def __init__(self, session: Session, feed: Feed) -> None:
+        self.replies: list[Reply] = []
         self._session = session
-        self._replies = replies
+        self._feed = feed
 
     def take(self, exchange: Exchange) -> bool:
-        self._replies.append(self._session.read(exchange))
-        return self._replies[-1].outcome is Outcome.SUCCESS
+        reply = self._session.read(exchange)
+        self.replies.append(reply)
+        if reply.outcome is Outcome.TIMEOUT:
+            self._feed.abort(self._session.clock())
+        return reply.outcome is Outcome.SUCCESS
 
 
 def origin_of(target: Target) -> Origin:
@@ -99,12 +100,13 @@ def api_key_of(target: Target) -> str | None:
     variable = target.api_key_variable
     if variable is None:
         return None
-    key = os.environ.get(variable, "").strip()  # files and secrets often end in a line feed
-    if not key:
-        raise UsageError(f"the environment variable {variable}, which is to hold the API key, is empty or not set")
+    key = os.environ.get(variable)
+    if key is None:
+        raise UsageError(f"the environment variable {variable}, which is to hold the API key, is not set")
+    key = key.strip()  # files and secrets often end in a line feed
     if not (key.isascii() and key.isprintable()):
         raise UsageError(f"the environment variable {variable} holds characters that an API key cannot have")
-    return key
+    return key or None
 
 
 async def open_session(target: Target, load: LoadPlan, seed: int) -> Session:

@@ -77,7 +77,7 @@ async def _ask_again(session: Session, plan: StagePlan, recorder: Recorder) -> d
         return {}
     failed = [i for i, row in recorder.seen.rows.items() if row.outcome is not Outcome.SUCCESS]
     replies = await session.ask([plan.requests.measured[i] for i in failed]) if failed else []
-    return {i: reply.text for i, reply in zip(failed, replies, strict=True) if reply.outcome is Outcome.SUCCESS}
+    return {i: reply.text for i, reply in zip(failed, replies, strict=False) if reply.outcome is Outcome.SUCCESS}
 
 
 async def _tell(plan: StagePlan, feed: Feed, report: Callable[[Progress], None]) -> None:

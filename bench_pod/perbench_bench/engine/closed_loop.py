@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -17,6 +17,7 @@ from perbench_bench.engine.http1 import Origin
 from perbench_bench.engine.reply import Ending
 
 CONNECT_SECONDS = 30.0
+PROBE_SECONDS = 3.0
 SWEEP_SECONDS = 0.1
 """How often requests under way are looked at for their time limit."""
 REST_SECONDS = 0.05
@@ -43,14 +44,38 @@ class Wire:
     timeout_seconds: float
     """For a whole request."""
     idle_seconds: float
-    """For the silence between two reads of an answer that has begun."""
+    """For the silence within a body. Before it, only the time limit holds: many servers send headers and then queue."""
 
 
 async def resolve(origin: Origin) -> tuple[str, ...]:
-    """All addresses of the host, once, before the load: name lookups have no place in a latency. Raises OSError."""
+    """Addresses of the host, once, before the load: name lookups have no place in a latency. Raises OSError."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(info[4][0]) for info in found))
+    families: dict[int, dict[str, None]] = {}
+    for family, _, _, _, address in await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM):
+        families.setdefault(family, {})[str(address[0])] = None
+    return await family_that_listens([tuple(addresses) for addresses in families.values()], origin.port)
+
+
+async def family_that_listens(families: Sequence[tuple[str, ...]], port: int) -> tuple[str, ...]:
+    """The addresses of the first family with one that listens; of the first, when none does.
+
+    The IPv6 and IPv4 addresses of a name are the same server, which often listens on one only (localhost).
+    """
+    for addresses in families if len(families) > 1 else ():
+        for address in addresses:
+            if await _listens(address, port):
+                return addresses
+    return families[0]
+
+
+async def _listens(address: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, address, port)
+    except (OSError, TimeoutError):
+        return False
+    transport.abort()
+    return True
 
 
 class ClosedLoop:
@@ -106,15 +131,23 @@ class ClosedLoop:
         if self._broken_promises >= BROKEN_PROMISES:
             self.keep_alive = False
 
+    def fault(self, error: BaseException) -> None:
+        """A fault of our own ends the run."""
+        if not self._done.done():
+            self._done.set_exception(error)
+
     def _read_finished(self) -> None:
-        """Read one finished exchange an iteration, so that none keeps the loop from the sockets for long."""
+        """Read one finished exchange an iteration, so that none keeps the loop from the sockets for long.
+
+        More when they pile up beyond one a slot: answers that nobody reads fill the memory and hide failures.
+        """
         since = self.clock()
-        exchange = self._finished.popleft()
         try:
-            exchange.on_read(exchange, self._sink.take(exchange))
+            for _ in range(max(1, len(self._finished) - len(self._slots))):
+                exchange = self._finished.popleft()
+                exchange.on_read(exchange, self._sink.take(exchange))
         except Exception as error:  # noqa: BLE001 - a fault in our own reading must end the run, not hang it
-            if not self._done.done():
-                self._done.set_exception(error)
+            self.fault(error)
             return
         self.monitor.worked(since)
         if self._finished:
@@ -164,7 +197,7 @@ class Slot:
             return
         if now - exchange.sent > wire.timeout_seconds * 1e9:
             connection.give_up(now, f"no end after {wire.timeout_seconds:g} s")
-        elif exchange.reads and now - exchange.reads[-1] > wire.idle_seconds * 1e9:
+        elif exchange.response.pieces and now - exchange.reads[-1] > wire.idle_seconds * 1e9:
             connection.give_up(now, f"silent for {wire.idle_seconds:g} s in the middle of an answer")
 
     def _advance(self, now: int, *, paused: bool = False) -> None:
@@ -210,6 +243,11 @@ class Slot:
         if self._connection:
             self._connection.close()
         self._connecting = self._owner.loop.create_task(self._open(exchange, since))
+        self._connecting.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._owner.fault(error)
 
     async def _open(self, exchange: Exchange, since: int) -> None:
         owner, origin = self._owner, self._owner.wire.origin

@@ -34,13 +34,14 @@ class Connection(asyncio.Protocol):
 
     def send(self, exchange: Exchange, data: bytes) -> None:
         """Write one request. The stamp is taken before the write: the kernel has the bytes right after."""
-        if self._transport is None:
-            raise RuntimeError("send before the connection was made")
         self._exchange = exchange
         self._carried += 1
         self.reusable = False
         exchange.sent = self._clock()
-        self._transport.write(data)
+        if self._transport is None:
+            self._over(Ending.CLOSED, exchange.sent, "the server closed the connection before it was asked")
+        else:
+            self._transport.write(data)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -92,8 +93,9 @@ class Connection(asyncio.Protocol):
         return self._exchange
 
     def close(self) -> None:
-        """Drop the connection at once."""
+        """Drop the connection at once; nobody is told of a request that was under way."""
         self.reusable = False
+        self._exchange = None
         if self._transport:
             self._transport.abort()
 

@@ -54,6 +54,6 @@ class Exchange:
         """The exchange is over."""
         self.ending = ending
         self.error = error
-        self.end = self.response.last_byte if ending is Ending.COMPLETE else now
+        self.end = now
         self.reader.release()
         self.on_ended(self)

@@ -16,14 +16,22 @@ def test_a_key_is_taken_without_the_line_feed_it_was_stored_with(monkeypatch: py
     monkeypatch.setenv("KEY", "secret\n")
     assert api_key_of(target(key="KEY")) == "secret"
     assert api_key_of(target()) is None
+    monkeypatch.setenv("KEY", "")
+    assert api_key_of(target(key="KEY")) is None
 
 
-@pytest.mark.parametrize("key", ["", " ", "sécret", "sec\rret"])
+def test_a_key_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEY", raising=False)
+    with pytest.raises(UsageError, match="KEY"):
+        origin_of(target(key="KEY"))
+
+
+@pytest.mark.parametrize("key", ["sécret", "sec\rret"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_said(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("KEY", key)
     with pytest.raises(UsageError, match="KEY") as caught:
         origin_of(target(key="KEY"))
-    assert not key.strip() or key not in str(caught.value)
+    assert key not in str(caught.value)
 
 
 def test_the_version_is_part_of_the_route_and_not_of_the_url() -> None:

@@ -12,9 +12,10 @@ import uvloop
 from perbench.api.models import Protocol
 from perbench.plan import LoadPlan, Target
 from perbench.results import Outcome
-from perbench_bench.engine.closed_loop import ClosedLoop
+from perbench_bench.engine.closed_loop import ClosedLoop, Wire, family_that_listens
 from perbench_bench.engine.exchange import Exchange
-from perbench_bench.engine.feed import Feed, Limits
+from perbench_bench.engine.feed import Feed, Limits, Role, Ticket
+from perbench_bench.engine.http1 import Origin
 from perbench_bench.engine.observations import Observations
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.session import open_session
@@ -132,6 +133,53 @@ def test_silence_in_the_middle_of_an_answer_ends_it(tmp_path: Path) -> None:
     with recording_server(tmp_path, "--gap-ms", "60000") as server:
         ran = run(server.url, Protocol.OPENAI, measured=40, concurrency=10, idle=0.3)
     assert ran.recorder.aborted == (Outcome.TIMEOUT, "silent for 0.3 s in the middle of an answer")
+
+
+def test_an_answer_that_has_not_begun_is_not_silent(tmp_path: Path) -> None:
+    """Headers at once, the first token after a queue or a long prompt: vLLM and llama-server do so."""
+    with recording_server(tmp_path, "--first-ms", "700", "--gap-ms", "1") as server:
+        ran = run(server.url, Protocol.OPENAI, measured=16, concurrency=8, idle=0.3)
+    assert {row.outcome for row in ran.seen.rows.values()} == {Outcome.SUCCESS}
+
+
+def test_questions_outside_the_measurement_stop_at_the_first_time_out(tmp_path: Path) -> None:
+    async def ask(url: str) -> list[Outcome]:
+        load = LoadPlan(concurrency=1, max_seconds=60, request_timeout_seconds=0.3)
+        session = await open_session(Target(url=url, protocol=Protocol.TGI, model="m"), load, seed=1)
+        return [reply.outcome for reply in await session.ask([session.request("a", 2)] * 5)]
+
+    with recording_server(tmp_path, "--first-ms", "60000") as server:
+        assert uvloop.run(asyncio.wait_for(ask(server.url), 30)) == [Outcome.TIMEOUT]
+
+
+def test_a_name_is_reached_on_the_family_its_server_listens_on(tmp_path: Path) -> None:
+    with recording_server(tmp_path) as server:
+        port = Origin.parse(server.url).port
+        found = uvloop.run(family_that_listens([("::1",), ("127.0.0.2", "127.0.0.1")], port))
+    assert found == ("127.0.0.2", "127.0.0.1")
+    assert uvloop.run(family_that_listens([("::1",), ("127.0.0.1",)], port)) == ("::1",), "none: the first tells why"
+
+
+def test_answers_that_pile_up_are_read() -> None:
+    class Reading:
+        taken = 0
+
+        def take(self, _exchange: Exchange) -> bool:
+            self.taken += 1
+            return True
+
+    async def work() -> int:
+        reading = Reading()
+        wire = Wire(Origin.parse("http://h"), ("127.0.0.1",), lambda _: b"", 1, 1)
+        loop = ClosedLoop(wire, Feed(Limits(0, 0.0, 100), 0), reading, 4)
+        for index in range(50):
+            ticket = Ticket(Role.MEASURED, index)
+            loop.ended(Exchange(ticket, 0, lambda _: None, lambda _exchange, _succeeded: None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return 50 - reading.taken
+
+    assert uvloop.run(work()) <= 4
 
 
 def test_finished_exchanges_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
