@@ -18,8 +18,10 @@ ABSENT = "-"
 def load_text(document: Mapping[str, Any]) -> str:
     """At most 80 columns. A dash stands for a figure that is not given (too few requests, or a failure)."""
     lines = [
-        (f"{document['requests']} requests, {document['errors']} failed, in {_number(document['duration_s'])} s: "
-        f"{_number(document['request_rate'])} requests/s, {_number(document['output_token_rate'])} tokens/s"),
+        (
+            f"{document['requests']} requests, {document['errors']} failed, in {_number(document['duration_s'])} s: "
+            f"{_number(document['request_rate'])} requests/s, {_number(document['output_token_rate'])} tokens/s"
+        ),
         "",
         f"{'milliseconds':<22}" + "".join(f"{column:>9}" for column in COLUMNS),
     ]
