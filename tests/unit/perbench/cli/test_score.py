@@ -208,7 +208,5 @@ def test_a_missing_file_is_one_line_and_exit_code_2(perbench: Perbench, tmp_path
     path = tmp_path / "gone.csv"
     code, out, err = perbench("score", path)
     assert (code, out) == (2, "")
-    assert (
-        err
-        == f"perbench: {path}: cannot be read: No such file or directory; give the path of a CSV table or a results.json\n"
-    )
+    said = "cannot be read: No such file or directory; give the path of a CSV table or a results.json"
+    assert err == f"perbench: {path}: {said}\n"
