@@ -37,7 +37,7 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     asked = plan.task.synthetic.input_tokens if plan.task.synthetic else None
     findings += judge_stage(seen, time_limited=feed.time_limited, input_tokens=asked, steadiness=plan.judge_steadiness)
     ratio = seen.content_tokens / seen.content_events if seen.content_events else None
-    bundled = not seen.reported_tokens and ratio is not None and ratio > ESTIMATE_LIMIT
+    bundled = bool(seen.estimated_answers) and ratio is not None and ratio > ESTIMATE_LIMIT
     return StageRecord(
         task=plan.task.name,
         round=plan.place.round,
@@ -65,7 +65,7 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
 def _source_of_tokens(seen: Observations) -> TokensPerChunk | None:
     if not seen.content_events:
         return None
-    return TokensPerChunk.REPORTED if seen.reported_tokens else TokensPerChunk.ESTIMATED
+    return TokensPerChunk.ESTIMATED if seen.estimated_answers else TokensPerChunk.REPORTED
 
 
 def _columns(task: ResolvedTask, end: StageEnd) -> RequestColumns:

@@ -102,8 +102,8 @@ class Observations:
         self.itl, self.chunk_gap, self.read_delay = TimeHistogram(), TimeHistogram(), TimeHistogram()
         self.content_tokens = 0
         self.content_events = 0
-        self.reported_tokens = 0
-        """Answers whose server said how many tokens each chunk carries."""
+        self.estimated_answers = 0
+        """Answers whose server did not say how many tokens each chunk carries."""
 
     def add(self, exchange: Exchange, reply: Reply, feed: Feed, *, counts_end_token: bool | None) -> None:
         """Take one finished request of any role."""
@@ -117,10 +117,11 @@ class Observations:
         window = self.window
         if reply.outcome is Outcome.SUCCESS and feed.in_window(exchange.end):
             window.requests += 1
-        if tokens.size and reply.output_tokens:
-            inside = feed.inside_window(np.asarray(reply.stamps, dtype=np.int64))
-            share = float(tokens[inside].sum() / tokens.sum()) if tokens.sum() > 0 else float(inside.mean())
-            window.output_tokens += share * reply.output_tokens
+        if reply.output_tokens:
+            # Tokens without any text (an end token alone) are there when the answer ends.
+            stamps, weights = (reply.stamps, tokens) if tokens.sum() > 0 else ([exchange.end], np.ones(1))
+            inside = feed.inside_window(np.asarray(stamps, dtype=np.int64))
+            window.output_tokens += float(weights[inside].sum() / weights.sum()) * reply.output_tokens
         if feed.in_window(exchange.sent) and not exchange.paused:
             window.cycles += 1
             window.lost_ns += exchange.sent - exchange.free_at + (exchange.delays[-1] if exchange.delays else 0)
@@ -155,9 +156,9 @@ class Observations:
         gaps = milliseconds(stamps[1:] - stamps[:-1])
         self.chunk_gap.add(gaps)
         if reply.tokens is not None:
-            self.reported_tokens += 1
             weights = np.asarray(reply.tokens, dtype=np.int64)[1:]
         else:
+            self.estimated_answers += 1
             weights = np.asarray(reply.events, dtype=np.int64)[1:]
         self.content_events += sum(reply.events)
         self.content_tokens += round(float(tokens.sum()))

@@ -185,17 +185,19 @@ def _choices(event: Json) -> list[Json]:
 
 
 def _openai_content(reply: Reply, stamp: int, event: Json, content: JsonValue, choice: Json) -> None:
-    before = reply.output_tokens or 0
     usage = event.get("usage")
     if isinstance(usage, dict):
+        before = reply.output_tokens or 0
         _openai_usage(reply, usage)
+        reply.pending_tokens += max(0, (reply.output_tokens or 0) - before)
     if content:
         if not reply.stamps and isinstance(usage, dict):
             reply.tokens = []  # the server counts along (continuous_usage_stats), from the first chunk on
         elif usage is None:
             reply.tokens = None
         reply.add_content(stamp, str(content))
-        reply.add_tokens((reply.output_tokens or 0) - before)
+        reply.add_tokens(reply.pending_tokens)
+        reply.pending_tokens = 0
     if choice.get("finish_reason"):
         reply.finish = _finish(str(choice["finish_reason"]))
 

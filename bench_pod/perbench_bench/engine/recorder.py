@@ -48,6 +48,8 @@ class Recorder:
     def take(self, exchange: Exchange) -> bool:
         """Read one; True when it was a success."""
         reply = self._read(exchange)
+        if reply.outcome is Outcome.SUCCESS and reply.output_tokens is None:
+            reply.fail(Outcome.MALFORMED, "the answer has no token counts (usage), so its speed is not known")
         self.requests += 1
         self.seen.add(exchange, reply, self._feed, counts_end_token=self._counts_end_token)
         if reply.outcome is Outcome.SUCCESS:

@@ -123,6 +123,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
         ("errorevent", "TargetErrors"),
         ("429", "TargetOverloaded"),
         ("503", "TargetOverloaded"),
+        ("nousage", "AnswersMalformed"),
     ],
 )
 def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """Real servers' bytes, read whole and cut at every place."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,14 @@ def test_continuous_usage_says_how_many_tokens_a_chunk_has() -> None:
     data = (WIRE / "vllm-chat-continuous.http").read_bytes()
     reply = read("vllm-chat-continuous", [data[i : i + 1] for i in range(len(data))])
     assert reply.tokens == [1] * 16
+
+
+def test_tokens_of_a_chunk_without_text_count_with_the_next() -> None:
+    """vLLM sends such chunks for half a character."""
+    reader = ResponseReader()
+    reader.feed(1, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+    for stamp, (text, tokens) in enumerate([("", 0), ("a", 1), ("", 2), ("b", 3)], start=2):
+        event = {"choices": [{"delta": {"content": text}}], "usage": {"completion_tokens": tokens}}
+        reader.feed(stamp, b"data: " + json.dumps(event).encode() + b"\n\n")
+    reply = interpret(PROTOCOLS[Protocol.OPENAI_CHAT], reader.response, Ending.CLOSED)
+    assert (reply.stamps, reply.tokens) == ([3, 5], [1, 2])

@@ -1,0 +1,65 @@
+"""What becomes of a finished exchange: window sums, rows, where token counts come from. Stamps in ns."""
+
+import pytest
+
+from perbench.results import Outcome
+from perbench_bench.engine.exchange import Exchange
+from perbench_bench.engine.feed import Feed, Limits, Role, Ticket
+from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.recorder import Recorder
+from perbench_bench.engine.reply import Ending, Reply
+
+
+def exchange(index: int = 0, *, reads: tuple[int, ...] = (20, 30), end: int = 40) -> Exchange:
+    made = Exchange(Ticket(Role.MEASURED, index), 10, lambda _: None, lambda _exchange, _succeeded: None)
+    made.sent = 11
+    made.reads.extend(reads)
+    made.finish(Ending.COMPLETE, end)
+    return made
+
+
+def open_feed(window_end: int | None = None) -> Feed:
+    feed = Feed(Limits(0, 0.0, 100), 0)
+    feed.next(5)
+    feed.window_end = window_end
+    return feed
+
+
+def answer(stamps: list[int], output: int, tokens: list[int] | None = None) -> Reply:
+    return Reply(
+        finish="stop", input_tokens=3, output_tokens=output, stamps=stamps, events=[1] * len(stamps), tokens=tokens,
+        texts=["x"] * len(stamps),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("window_end", "tokens"), [(None, 1), (39, 0)])
+def test_an_end_token_alone_arrives_when_the_answer_ends(window_end: int | None, tokens: int) -> None:
+    seen = Observations(1)
+    seen.add(exchange(), answer([], 1), open_feed(window_end), counts_end_token=True)
+    assert seen.window.output_tokens == tokens
+
+
+def test_tokens_count_in_the_window_by_the_chunks_that_arrived_in_it() -> None:
+    seen = Observations(2)
+    seen.add(exchange(0), answer([20, 30], 4, [3, 1]), open_feed(25), counts_end_token=False)
+    assert seen.window.output_tokens == 3
+    seen.add(exchange(1), answer([20, 30], 4), open_feed(25), counts_end_token=False)
+    assert seen.window.output_tokens == 3 + 2
+
+
+def test_one_answer_that_nobody_counted_along_makes_the_gaps_an_estimate() -> None:
+    """A server that counts at the end only seems to count along where an answer is one chunk."""
+    seen = Observations(2)
+    seen.add(exchange(0), answer([20], 4, [4]), open_feed(), counts_end_token=False)
+    assert seen.estimated_answers == 0
+    seen.add(exchange(1), answer([20, 30], 4), open_feed(), counts_end_token=False)
+    assert seen.estimated_answers == 1
+
+
+def test_an_answer_without_token_counts_is_no_success_of_a_load() -> None:
+    reply = answer([20], 1)
+    reply.output_tokens = None
+    recorder = Recorder(lambda _: reply, lambda: 50, open_feed(), 1, 1)
+    assert not recorder.take(exchange())
+    assert recorder.seen.rows[0].outcome is Outcome.MALFORMED
+    assert "token counts" in str(recorder.seen.rows[0].error)
