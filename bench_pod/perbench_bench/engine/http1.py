@@ -115,7 +115,7 @@ class ResponseReader:
         response.last_byte = self._stamp = stamp
         try:
             parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise HttpError(f"the answer is not HTTP/1.1: {str(error) or type(error).__name__}") from error
         if self._body_bytes > MAX_BODY_BYTES:
             raise HttpError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
@@ -134,6 +134,11 @@ class ResponseReader:
         self._parser = None
 
     # --- called by httptools
+
+    def on_message_begin(self) -> None:
+        """A second response in the read that ended the first must not be mixed into it."""
+        if self.response.complete:
+            raise HttpError("the server sent bytes after the end of its response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the few headers that matter."""

@@ -4,6 +4,9 @@ from perbench.failures import UsageError
 from perbench_bench.engine.http1 import HttpError, Origin, ResponseReader, request_bytes
 
 
+UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"
+
+
 def read(*reads: bytes) -> ResponseReader:
     reader = ResponseReader()
     for stamp, data in enumerate(reads, start=1):
@@ -44,7 +47,7 @@ def test_connection_close_is_believed() -> None:
     assert not reader.response.keep_alive
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01", b"HTTP/1.1 abc\r\n\r\n"])
+@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01", b"HTTP/1.1 abc\r\n\r\n", UPGRADE])
 def test_other_protocols_are_refused(data: bytes) -> None:
     with pytest.raises(HttpError, match="not HTTP"):
         read(data)
@@ -53,6 +56,14 @@ def test_other_protocols_are_refused(data: bytes) -> None:
 def test_bytes_after_the_end_are_refused() -> None:
     with pytest.raises(HttpError):
         read(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", b"b")
+
+
+def test_a_second_response_in_the_same_read_is_refused_and_not_mixed_in() -> None:
+    reader = ResponseReader()
+    second = b"HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nb"
+    with pytest.raises(HttpError):
+        reader.feed(1, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na" + second)
+    assert (reader.response.status, reader.response.body) == (200, b"a")
 
 
 def test_a_flood_is_refused() -> None:
