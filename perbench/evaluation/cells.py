@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from perbench.api.per import LatencyBasis, MemoryBasis
+from perbench.evaluation.groups import groups
 from perbench.evaluation.settings import Bases
 from perbench.evaluation.values import Cell, Exclusion, Figures, NotedFinding, RoundFigures
+from perbench.per import Basis
 from perbench.results import (
     Finding,
     MemoryRecord,
@@ -37,8 +39,17 @@ MILLISECONDS = 1000.0
 DEFAULT_BASES = Bases()
 
 
-def measure(model: ModelRecord, task: TaskRecord, planned_stages: int, bases: Bases = DEFAULT_BASES) -> Cell:
-    """The cell of a model and a task; `planned_stages`: rounds x (repeats, and the unloaded stage where asked for)."""
+def measure(
+    model: ModelRecord,
+    task: TaskRecord,
+    planned_stages: int,
+    bases: Bases = DEFAULT_BASES,
+    basis: Basis = Basis.LAUNCHES,
+) -> Cell:
+    """The cell of a model and a task.
+
+    `planned_stages`: rounds x (repeats, and the unloaded stage where asked for). `basis`: what one replicate is.
+    """
     stages, unloaded = model.stages(task.name), model.unloaded_stages(task.name)
     used = (*stages, *unloaded) if bases.latency is LatencyBasis.UNLOADED else stages
     outcomes = Counter(outcome for stage in stages for outcome in stage.requests.outcome)
@@ -47,7 +58,7 @@ def measure(model: ModelRecord, task: TaskRecord, planned_stages: int, bases: Ba
         task=task.name,
         kind=task.kind,
         figures=figures(task, stages, model.units, bases, unloaded),
-        rounds=_by_round(task, model, bases),
+        rounds=_replicates(task, model, bases, basis),
         stages=len(stages) + len(unloaded),
         planned_stages=planned_stages,
         requests=outcomes.total(),
@@ -150,14 +161,11 @@ def _milliseconds_per_token(stages: Sequence[StageRecord]) -> float | None:
     return sum(time for time, _ in pairs) / generated if generated else None
 
 
-def _by_round(task: TaskRecord, model: ModelRecord, bases: Bases) -> tuple[RoundFigures, ...]:
-    stages, unloaded = model.stages(task.name), model.unloaded_stages(task.name)
-
-    def of(number: int) -> Figures:
-        own, apart = ([stage for stage in part if stage.round == number] for part in (stages, unloaded))
-        return figures(task, own, model.units, bases, apart)
-
-    return tuple(RoundFigures(number, of(number)) for number in sorted({stage.round for stage in stages}))
+def _replicates(task: TaskRecord, model: ModelRecord, bases: Bases, basis: Basis) -> tuple[RoundFigures, ...]:
+    return tuple(
+        RoundFigures(group.number, figures(task, group.stages, model.units, bases, group.unloaded))
+        for group in groups(model, task.name, basis)
+    )
 
 
 def _accuracy(task: TaskRecord, stages: Sequence[StageRecord]) -> float | None:

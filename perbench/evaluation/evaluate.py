@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from perbench.api.defaults import Resolved
 from perbench.evaluation import cells, scores, warnings
-from perbench.evaluation.replicates import replicates_by_model
+from perbench.evaluation.replicates import basis_of, replicates_by_model
 from perbench.evaluation.scores import Kinship, TaskScores
 from perbench.evaluation.settings import Settings, settings_of
 from perbench.evaluation.values import Cell, Evaluation, ModelEvaluation, TaskEvaluation
@@ -61,7 +61,8 @@ def evaluate(results: Results, settings: Settings | None = None) -> Evaluation:
 def _cells_of(results: Results, task: TaskRecord, settings: Settings) -> tuple[Cell, ...]:
     resolved = results.resolved
     planned = resolved.rounds * (resolved.repeats + (resolved.unloaded_requests is not None))
-    measured = [cells.measure(model, task, planned, settings.bases(model)) for model in results.models]
+    basis = basis_of(results)
+    measured = [cells.measure(model, task, planned, settings.bases(model), basis) for model in results.models]
     return scores.without_missed_lengths(measured, task)
 
 

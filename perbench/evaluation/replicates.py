@@ -1,7 +1,7 @@
 """The replicates of a model on a task, from its stages: what `perbench.per.assessment` computes intervals from.
 
 With several rounds a replicate is a launch: its repeats are taken together. With one round it is a repeat, and the
-intervals are "within one launch"; the requests of its one unloaded stage are then dealt out to the repeats.
+intervals are "within one launch".
 """
 
 import math
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from perbench.evaluation.cells import DEFAULT_BASES, figures
+from perbench.evaluation.groups import groups
 from perbench.evaluation.settings import Bases, Settings
 from perbench.evaluation.values import Figures
 from perbench.per.measured import is_figure
 from perbench.per.replicates import Basis, FloatArray, Replicates
-from perbench.results import ModelRecord, RequestColumns, Results, StageRecord, TaskKind, TaskRecord
+from perbench.results import ModelRecord, Results, StageRecord, TaskKind, TaskRecord
 
 
 def replicates_by_model(results: Results, task: TaskRecord, settings: Settings | None = None) -> dict[str, Replicates]:
@@ -44,10 +45,8 @@ def replicates(
     task: TaskRecord, model: ModelRecord, basis: Basis, items: Sequence[int], bases: Bases = DEFAULT_BASES
 ) -> Replicates:
     """Of one model; `items` as `measured_items` gives them for all models that are compared."""
-    numbered = _groups(model.stages(task.name), basis)
-    groups = list(numbered.values())
-    unloaded = _unloaded(model.unloaded_stages(task.name), basis, tuple(numbered))
-    own = [figures(task, group, model.units, bases, apart) for group, apart in zip(groups, unloaded, strict=True)]
+    found = groups(model, task.name, basis)
+    own = [figures(task, group.stages, model.units, bases, group.unloaded) for group in found]
     synthetic = task.kind is TaskKind.SYNTHETIC
     return Replicates(
         model=model.name,
@@ -57,32 +56,9 @@ def replicates(
         items_per_second=_column(own, "items_per_second"),
         # As in the scores: a synthetic load has no items.
         seconds_per_item=np.full(len(own), math.nan) if synthetic else _column(own, "seconds_per_item"),
-        scores=np.zeros((0, len(own))) if synthetic else _scores(groups, items),
+        scores=np.zeros((0, len(own))) if synthetic else _scores([group.stages for group in found], items),
         basis=basis,
     )
-
-
-def _groups(stages: Sequence[StageRecord], basis: Basis) -> dict[int, list[StageRecord]]:
-    """The stages of each replicate, by number, in order of rounds or repeats."""
-    by_number: dict[int, list[StageRecord]] = {}
-    for stage in stages:
-        number = stage.round if basis is Basis.LAUNCHES else stage.repeat
-        if number is not None:
-            by_number.setdefault(number, []).append(stage)
-    return dict(sorted(by_number.items()))
-
-
-def _unloaded(stages: Sequence[StageRecord], basis: Basis, numbers: Sequence[int]) -> list[list[StageRecord]]:
-    """The unloaded stages of each replicate: of its round, or its part of the requests of the one there is."""
-    if basis is Basis.LAUNCHES:
-        return [[stage for stage in stages if stage.round == number] for number in numbers]
-    return [[_part(stage, place, len(numbers)) for stage in stages] for place in range(len(numbers))]
-
-
-def _part(stage: StageRecord, place: int, parts: int) -> StageRecord:
-    """Every `parts`-th request of a stage, from `place` on."""
-    columns = {name: getattr(stage.requests, name)[place::parts] for name in RequestColumns.model_fields}
-    return stage.model_copy(update={"requests": stage.requests.model_copy(update=columns)})
 
 
 def _column(own: Sequence[Figures], name: str) -> FloatArray:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from perbench.evaluation.settings import Settings
-from perbench.evaluation.values import Cell, Exclusion, Figures, Row, Scores, Spread
+from perbench.evaluation.values import Cell, Exclusion, Figures, Row, Scores
 from perbench.per import (
     Assessment,
     Chance,
@@ -131,14 +131,14 @@ def _assessed(
 
 
 def _scores(compared: Sequence[Cell], assessment: Assessment, weights: Weights) -> dict[str, Scores]:
-    spreads = _spreads(compared, assessment.reference.reference, weights)
+    by_round = _by_round(compared, assessment.reference.reference, weights)
     front = pareto([measured(cell) for cell in compared])
     return {
         cell.model: Scores(
             published=assessment.published.of(cell.model),
             reference=assessment.reference.of(cell.model),
             uncertainty=assessment.uncertainty.of(cell.model),
-            reference_spread=spreads.get(cell.model),
+            reference_by_round=by_round.get(cell.model, {}),
             pareto=optimal,
         )
         for cell, optimal in zip(compared, front, strict=True)
@@ -159,18 +159,16 @@ def _flips(compared: Sequence[Cell], assessment: Assessment, settings: Settings)
     return stability([measured(cell) for cell in compared]).flips
 
 
-def _spreads(compared: Sequence[Cell], yardstick: str | None, weights: Weights) -> dict[str, Spread]:
-    """Smallest and largest Reference PER over the rounds, for models that have it in two rounds or more."""
-    by_model: dict[str, list[float]] = {}
+def _by_round(compared: Sequence[Cell], yardstick: str | None, weights: Weights) -> dict[str, dict[int, float]]:
+    """Reference PER of each round alone, by model."""
+    by_model: dict[str, dict[int, float]] = {}
     numbers = sorted({entry.round for cell in compared for entry in cell.rounds})
     for number in numbers:
         rows = [measured(cell, entry.figures) for cell in compared for entry in cell.rounds if entry.round == number]
         for score in reference(rows, yardstick, weights=weights).scores:
             if score.value is not None:
-                by_model.setdefault(score.model, []).append(score.value)
-    return {
-        model: Spread(min(values), max(values), len(values)) for model, values in by_model.items() if len(values) > 1
-    }
+                by_model.setdefault(score.model, {})[number] = score.value
+    return by_model
 
 
 def _plausible(figure: float | None) -> float | None:

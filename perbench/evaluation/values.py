@@ -1,7 +1,7 @@
 """What an evaluation consists of: computed from results, shown by the status, the report and the terminal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from perbench.api.status import ConditionStatus, ConditionType, Phase
@@ -50,7 +50,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class RoundFigures:
-    """The axes of one launch."""
+    """The axes of one launch; where every model was started once, of one repeat."""
 
     round: int
     figures: Figures
@@ -112,15 +112,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Smallest and largest value over launches. Not a confidence interval: a few launches do not give one."""
-
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True)
 class Scores:
     """PER of one model on one task, on both scales. None: it is not compared, or the run is not at its end."""
 
@@ -130,8 +121,8 @@ class Scores:
     """Ratio to the reference model, whose value is 1."""
     uncertainty: ModelUncertainty | None = None
     """Intervals of both, and of the figures; how likely it is the best."""
-    reference_spread: Spread | None = None
-    """Reference PER computed from each round alone."""
+    reference_by_round: Mapping[int, float] = field(default_factory=dict)
+    """Reference PER computed from each launch (or repeat) alone."""
     pareto: bool | None = None
     """Whether no other model is at least as good on all axes and better on one."""
 

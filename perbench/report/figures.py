@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from perbench.api.defaults import LATENCY_BASIS, MEMORY_BASIS
 from perbench.evaluation.settings import Settings
-from perbench.evaluation.values import Figures, Spread
-from perbench.per import Axis
+from perbench.evaluation.values import Figures
+from perbench.per import Axis, FigureIntervals
 from perbench.per.words import ABSENT
 from perbench.results import TaskKind
 from perbench.statistics.intervals import Interval
@@ -38,6 +38,21 @@ class AxisView:
             Axis.THROUGHPUT: figures.throughput,
             Axis.LATENCY: figures.latency_ms,
         }[self.axis]
+
+    def interval(self, known: FigureIntervals) -> Interval | None:
+        """Its interval in `unit`."""
+        found: Interval | None = getattr(known, self.axis.value)
+        if found is None or self.axis is not Axis.MEMORY:
+            return found
+        return Interval(found.low / MEBIBYTE, found.high / MEBIBYTE)
+
+    def basis(self, settings: Settings) -> str:
+        """What it is made of, where that is not the default; else empty."""
+        if self.axis is Axis.LATENCY and settings.latency_basis is not LATENCY_BASIS:
+            return settings.latency_basis.value
+        if self.axis is Axis.MEMORY and settings.memory_basis is not MEMORY_BASIS:
+            return settings.memory_basis.value
+        return ""
 
     def text(self, value: float | None) -> str:
         """The figure without its unit."""
@@ -98,11 +113,6 @@ def money(value: float | None, interval: Interval | None, times: float = 1.0, da
         return ABSENT
     between = f" ({significant(times * interval.low)}{dash}{significant(times * interval.high)})" if interval else ""
     return f"{significant(times * value)}{between}"
-
-
-def spread(value: Spread | None, dash: str = "-") -> str:
-    """Lowest and highest, `1.125-1.171`; nothing where there is only one round."""
-    return f"{value.low:.3f}{dash}{value.high:.3f}" if value else ""
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from perbench.api.resource import API_VERSION, KIND
+from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Evaluation
 from perbench.report.figures import duration
 from perbench.report.manifest import to_yaml
@@ -42,7 +43,26 @@ def run_facts(results: Results) -> tuple[Fact, ...]:
             ("Warm-up", f"{warmup.requests} requests and {warmup.seconds} s" if warmup else "default rule"),
             ("Rounds", f"{settings.rounds}, every model started afresh in each"),
             ("Repeats per round", str(settings.repeats)),
+        )
+    )
+
+
+def score_facts(settings: Settings) -> tuple[Fact, ...]:
+    """How figures became PER and costs."""
+    weights = ", ".join(f"{axis} {weight:g}" for axis, weight in settings.weights.items())
+    bounds = settings.bounds.model_dump(by_alias=True, exclude_none=True) if settings.bounds else {}
+    ends = "; ".join(f"{unit} {pair['low']} to {pair['high']}" for unit, pair in bounds.items())
+    prices = ", ".join(f"${price:g} per {unit} and hour" for unit, price in settings.prices.items())
+    floor = settings.quality_floor
+    return tuple(
+        _present(
             ("Reference", settings.reference),
+            ("Latency", settings.latency_basis.value),
+            ("Memory", settings.memory_basis.value),
+            ("Weights", weights or None),
+            ("Fixed ends", ends or None),
+            ("Quality floor", None if floor is None else f"{floor:g}"),
+            ("Prices", prices or None),
         )
     )
 

@@ -1,14 +1,17 @@
 """The page of a run."""
 
-from perbench.evaluation import evaluate
+from perbench.evaluation import Settings, evaluate
 from perbench.report import origin, view
 from perbench.report.document import document
 from perbench.results import Results
 
 
-def render(results: Results) -> str:
-    """The report of these results as HTML. Everything in them is shown as text, whatever it contains."""
-    evaluation = evaluate(results)
+def render(results: Results, settings: Settings | None = None) -> str:
+    """The report of these results as HTML. Everything in them is shown as text, whatever it contains.
+
+    `settings` in place of those of the results' own spec. UsageError as in `evaluate`.
+    """
+    evaluation = evaluate(results, settings)
     sentence, remarks = view.summary(evaluation)
     version = results.provenance.get("perbench")
     values = {
@@ -23,7 +26,10 @@ def render(results: Results) -> str:
         "conditions": evaluation.verdict.conditions,
         "tasks": [view.task_view(task, evaluation) for task in evaluation.tasks],
         "detail_names": view.DETAILS,
+        "weighted": bool(evaluation.settings.weights),
+        "priced": " or ".join(sorted(evaluation.settings.prices)),
         "run": origin.run_facts(results),
+        "scored": origin.score_facts(evaluation.settings),
         "machine": origin.machine_facts(results),
         "models": origin.model_origins(evaluation),
         "asked": origin.task_facts(results),

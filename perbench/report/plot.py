@@ -38,6 +38,10 @@ class Point:
     size: float | None
     """Memory: the area of the circle."""
     front: bool
+    x_ends: tuple[float, float] | None = None
+    """Interval of `x`."""
+    y_ends: tuple[float, float] | None = None
+    """Interval of `y`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Circle:
     r: float
     front: bool
     label: "Label | None" = None
+    across: tuple[float, float] | None = None
+    """Ends of a line through it: the interval of its throughput."""
+    upwards: tuple[float, float] | None = None
+    """The same of its accuracy."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,8 @@ def plot(points: Sequence[Point], x_title: str, frame: Frame = WIDE, *, named: b
     points = [point for point in points if point.x > 0]
     if len({(point.x, point.y) for point in points}) < 2:
         return None
-    across = _across([point.x for point in points], frame)
-    upwards = _upwards([point.y for point in points], frame)
+    across = _across([x for point in points for x in (point.x, *(point.x_ends or ())) if x > 0], frame)
+    upwards = _upwards([y for point in points for y in (point.y, *(point.y_ends or ()))], frame)
     sized = named and all(point.size for point in points)
     largest = max(point.size or 0.0 for point in points)
     circles = [
@@ -121,6 +129,8 @@ def plot(points: Sequence[Point], x_title: str, frame: Frame = WIDE, *, named: b
             y=round(upwards.position(point.y), 1),
             r=_radius(point.size, largest) if sized else UNSIZED if named else NUMBERED,
             front=point.front,
+            across=_line(across, point.x_ends),
+            upwards=_line(upwards, point.y_ends),
         )
         for point in points
     ]
@@ -181,12 +191,18 @@ def _upwards(values: Sequence[float], frame: Frame) -> _Scale:
     return scale.with_ticks(_round_steps(scale.low, scale.high, 6))
 
 
+def _line(scale: _Scale, ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    if ends is None or (ends[0] <= 0 and scale.logarithmic):
+        return None
+    return round(scale.position(ends[0]), 1), round(scale.position(ends[1]), 1)
+
+
 def _round_steps(low: float, high: float, most: int) -> list[float]:
     """Round numbers from `low` to `high`, `most` of them at most."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    return [round(index * step, 12) for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [float(f"{index * step:.12g}") for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _tick_text(value: float) -> str:
@@ -217,18 +233,34 @@ Box = tuple[float, float, float, float]
 
 
 def _with_names(circles: Sequence[Circle], corners: Sequence[tuple[float, float]], frame: Frame) -> list[Circle]:
-    """Names, those on the front first; one that would cover another, a circle or the step line is left out."""
-    taken: list[Box] = [(c.x - c.r, c.y - c.r, c.x + c.r, c.y + c.r) for c in circles]
-    for (x, y), (u, v) in pairwise(corners):
-        taken.append((min(x, u) - 1, min(y, v) - 1, max(x, u) + 1, max(y, v) + 1))
-    named: dict[str, Label] = {}
+    """Names, those on the front first; one that would cover another, a circle or the step line is left out.
+
+    It may cross an interval where there is no other place for it.
+    """
+    steps = [(min(x, u) - 1, min(y, v) - 1, max(x, u) + 1, max(y, v) + 1) for (x, y), (u, v) in pairwise(corners)]
+    around = {c.name: (c.x - c.r, c.y - c.r, c.x + c.r, c.y + c.r) for c in circles}
+    whiskers = [box for circle in circles for box in _whiskers(circle)]
+    named: dict[str, tuple[Label, Box]] = {}
     for circle in sorted(circles, key=lambda c: (not c.front, c.y))[:MOST_NAMES]:
-        for label, box in _places(circle):
-            if _inside(box, frame) and not any(_overlap(box, other) for other in taken):
-                named[circle.name] = label
-                taken.append(box)
-                break
-    return [replace(circle, label=named.get(circle.name)) for circle in circles]
+        # Beside an interval the corners of a circle's own box are the places that are left.
+        others = [box for name, box in around.items() if name != circle.name or not circle.upwards]
+        solid = [*steps, *others, *(box for _, box in named.values())]
+        found = _free_place(circle, [*solid, *whiskers], frame) or _free_place(circle, solid, frame)
+        if found is not None:
+            named[circle.name] = found
+    return [replace(circle, label=named[circle.name][0] if circle.name in named else None) for circle in circles]
+
+
+def _free_place(circle: Circle, taken: Sequence[Box], frame: Frame) -> tuple[Label, Box] | None:
+    places = ((label, box) for label, box in _places(circle) if _inside(box, frame))
+    return next((place for place in places if not any(_overlap(place[1], other) for other in taken)), None)
+
+
+def _whiskers(circle: Circle) -> Iterator[Box]:
+    if circle.across:
+        yield circle.across[0], circle.y - 1, circle.across[1], circle.y + 1
+    if circle.upwards:
+        yield circle.x - 1, circle.upwards[1], circle.x + 1, circle.upwards[0]
 
 
 def _places(circle: Circle) -> Iterator[tuple[Label, Box]]:

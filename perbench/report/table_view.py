@@ -9,11 +9,11 @@ from perbench.per.removals import Change, Effect, Removals
 from perbench.per.table import TableRow
 from perbench.per.table_scores import TaskScores
 from perbench.per.words import ABSENT, number, published_cell, reference_cell, why_absent, why_left_out
+from perbench.report.bars import Bar
 from perbench.report.document import DASH
 from perbench.report.figures import share, significant
 from perbench.report.plot import NARROW, WIDE, Plot, Point, plot
 from perbench.report.table_words import first_of
-from perbench.report.view import Bar
 
 ARROW = "\N{RIGHTWARDS ARROW}"
 
@@ -123,12 +123,17 @@ def summaries(scored: Sequence[TaskScores], removed: Mapping[str, Removals]) -> 
             name=task.task,
             published=first_of(task.published.scores) or ABSENT,
             reference=task.reference.ranking[0] if task.reference.ranking else ABSENT,
-            zeros=f"{sum(score.value == 0 for score in task.published.scores)} of {len(task.rows)}",
+            zeros=_zeros(task.published.scores),
             flips=str(task.stability.flips) if removed[task.task].effects else ABSENT,
             front=f"{sum(task.pareto)} of {len(task.rows)}",
         )
         for task in scored
     )
+
+
+def _zeros(scores: Sequence[Score]) -> str:
+    values = [score.value for score in scores if score.value is not None]
+    return f"{values.count(0)} of {len(values)}" if values else ABSENT
 
 
 def mismatches(scored: Sequence[TaskScores]) -> tuple[Mismatch, ...]:

@@ -1,24 +1,21 @@
-"""What the page shows, as data: texts ready to be read, bars as shares of their scale. The template places them."""
+"""What the page of a run shows, as data: texts to be read, shapes as shares of their scale. Templates place them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from perbench.evaluation.sentence import headline, remarks, why_no_score
-from perbench.evaluation.values import Cell, Evaluation, Exclusion, Figures, Row, Spread, TaskEvaluation
-from perbench.per.words import ABSENT, published_cell, reference_cell, why_absent, why_left_out
-from perbench.report.document import DASH
-from perbench.report.figures import AxisView, axes, percent, significant, spread
+from perbench.evaluation.sentence import headline, remarks
+from perbench.evaluation.values import Cell, Evaluation, Row, TaskEvaluation
+from perbench.per import FigureIntervals
+from perbench.per.words import why_left_out
+from perbench.report.axis_view import AxisPanel, axis_panels, cost_panels
+from perbench.report.figures import MEBIBYTE, axes, percent, significant
+from perbench.report.latency_view import LatencyPanel, latency_panels
 from perbench.report.notices import Notice, notices
+from perbench.report.plot import NARROW, Frame, Plot, Point, plot
+from perbench.report.rounds_view import RoundsView, rounds_view
+from perbench.report.score_view import ScoreView, score_view
 from perbench.results import Outcome, TaskKind
-
-EXCLUSION_LABELS: Mapping[Exclusion, str] = {
-    Exclusion.MODEL_FAILED: "failed",
-    Exclusion.NOT_FINISHED: "not finished",
-    Exclusion.MEASUREMENT_INVALID: "not valid",
-    Exclusion.TOO_MANY_ERRORS: "too many errors",
-    Exclusion.TOO_FEW_SAMPLES: "too few samples",
-    Exclusion.OUTPUT_LENGTH_MISSED: "outputs of another length",
-}
+from perbench.statistics.intervals import Interval
 
 VERDICTS: Mapping[int | None, str] = {
     0: "Succeeded",
@@ -28,65 +25,8 @@ VERDICTS: Mapping[int | None, str] = {
 }
 """Of the run, by the exit code of `perbench run`."""
 
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar from 0 to `width`, a range over rounds, and a mark; all in percent of the scale."""
-
-    width: float
-    low: float | None = None
-    high: float | None = None
-    mark: float | None = None
-
-
-@dataclass(frozen=True)
-class ScoreLine:
-    """A model's PER on a task."""
-
-    model: str
-    place: str
-    best: bool
-    label: str
-    """What it is besides: reference, failed, not valid."""
-    reference: str
-    reference_bar: Bar | None
-    spread: str
-    published: str
-    published_bar: Bar | None
-    published_zero: bool
-    reason: str
-    pareto: bool
-
-
-@dataclass(frozen=True)
-class AxisLine:
-    """A model's figure on an axis."""
-
-    model: str
-    best: bool
-    excluded: bool
-    text: str
-    bar: Bar | None
-    spread: str
-
-
-@dataclass(frozen=True)
-class AxisPanel:
-    """One axis of a task."""
-
-    title: str
-    unit: str
-    better: str
-    lines: tuple[AxisLine, ...]
-
-
-@dataclass(frozen=True)
-class RoundLine:
-    """How a model's throughput moved from round to round: positions in percent of the strip, 50 = its mean."""
-
-    model: str
-    dots: tuple[tuple[str, float], ...]
-    text: str
+FLAT = Frame(1040, 360)
+"""Of the drawing of a run, which has fewer models than a table of figures may have."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +35,17 @@ class TaskView:
 
     name: str
     facts: str
-    reference: str
-    scores: tuple[ScoreLine, ...]
+    scores: ScoreView
     panels: tuple[AxisPanel, ...]
-    absent: str
-    """Why nobody has a Published PER; empty where somebody has one."""
+    costs: tuple[AxisPanel, ...]
+    """Empty where nothing has a price."""
     notes: tuple[str, ...]
-    rounds: tuple[RoundLine, ...]
-    rounds_scale: str
+    plots: tuple[tuple[str, Plot], ...]
+    """(`wide` or `narrow`, drawing); empty where there is nothing to draw."""
+    drawn: str
+    """What the drawing shows, in words."""
+    latencies: tuple[LatencyPanel, ...]
+    rounds: RoundsView | None
     details: tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -140,148 +83,76 @@ def task_view(task: TaskEvaluation, evaluation: Evaluation) -> TaskView:
     """The section of a task. Rows stand in the order of their Reference PER, those without one last."""
     place = {model: index for index, model in enumerate(task.order, start=1)}
     rows = sorted(task.rows, key=lambda row: place.get(row.cell.model, len(place) + 1))
+    resolved, kind = evaluation.results.resolved, task.record.kind
+    models = {model.name: model for model in evaluation.results.models}
+    return TaskView(
+        name=task.record.name,
+        facts=_facts(task, evaluation),
+        scores=score_view(task, rows, resolved.rounds, resolved.repeats),
+        panels=axis_panels(kind, rows, place, evaluation.settings),
+        costs=cost_panels(rows, place),
+        notes=_notes(task),
+        plots=_plots(kind, rows, place),
+        drawn=_drawn(task),
+        latencies=latency_panels(task.record, rows, models, place),
+        rounds=rounds_view(kind, rows, resolved.rounds),
+        details=tuple((row.cell.model, _details(row.cell)) for row in rows if row.cell.requests),
+    )
+
+
+def _facts(task: TaskEvaluation, evaluation: Evaluation) -> str:
     settings = evaluation.results.resolved
-    facts = [
+    parts = [
         task.record.kind.value.lower(),
         f"{task.record.items} items",
         f"{settings.concurrency} requests at a time",
         f"{settings.rounds} round{'s' if settings.rounds != 1 else ''}",
         *([f"{settings.repeats} repeats in each"] if settings.repeats != 1 else []),
     ]
-    units = " or ".join(sorted({row.unit for row in task.rows}))
-    limit, rounds = _rounds(rows)
-    absent = _absent(rows)
-    return TaskView(
-        name=task.record.name,
-        facts=", ".join(facts),
-        reference=task.reference_model,
-        scores=_scores(rows, place, task.reference_model, absent),
-        absent=absent,
-        panels=tuple(_panel(view, rows, place) for view in axes(task.record.kind, units)),
-        notes=(*task.notes, *(f"{_sentence(why_left_out(entry))}." for entry in task.left_out)),
-        rounds=rounds,
-        rounds_scale=f"±{limit:.1f} %",
-        details=tuple((row.cell.model, _details(row.cell)) for row in rows if row.cell.stages),
-    )
+    return ", ".join(parts)
 
 
-def _absent(rows: Sequence[Row]) -> str:
-    """The one reason for which no compared model has a Published PER; empty where there are several, or a PER."""
-    scores = [row.scores.published for row in rows if row.scores.published]
-    reasons = {why_absent(score) for score in scores}
-    return reasons.pop() if len(reasons) == 1 and all(score.value is None for score in scores) else ""
+def _notes(task: TaskEvaluation) -> tuple[str, ...]:
+    left_out = [f"{_sentence(why_left_out(entry))}." for entry in task.left_out]
+    if task.flips is None:
+        return (*task.notes, *left_out)
+    pairs = f"{task.flips} pair{'s' if task.flips != 1 else ''}" if task.flips else "no pair"
+    stable = f"Leaving out one model at a time reverses {pairs} of the others on the Published scale."
+    return (*task.notes, *left_out, stable)
 
 
-def _scores(rows: Sequence[Row], place: Mapping[str, int], reference_model: str, absent: str) -> tuple[ScoreLine, ...]:
-    values = [row.scores.reference.value or 0.0 for row in rows if row.scores.reference]
-    highs = [row.scores.reference_spread.high for row in rows if row.scores.reference_spread]
-    top = max([1.0, *values, *highs])
-    lines = [_score(row, place, reference_model, top) for row in rows]
-    # What is said once under the table is not said again in each line.
-    return tuple(replace(line, reason="") if absent and line.reference_bar else line for line in lines)
+def _plots(kind: TaskKind, rows: Sequence[Row], place: Mapping[str, int]) -> tuple[tuple[str, Plot], ...]:
+    points = [point for row in rows if (point := _point(row, place)) is not None]
+    title = f"throughput, {axes(kind, ' or '.join(sorted({row.unit for row in rows})))[1].unit}"
+    wide, narrow = plot(points, title, FLAT), plot(points, title, NARROW, named=False)
+    return (("wide", wide), ("narrow", narrow)) if wide and narrow else ()
 
 
-def _score(row: Row, place: Mapping[str, int], reference_model: str, top: float) -> ScoreLine:
-    model, scores = row.cell.model, row.scores
-    on_reference = scores.reference.value if scores.reference else None
-    on_published = scores.published.value if scores.published else None
-    is_reference = model == reference_model
-    labels = [
-        *(["reference"] if is_reference else []),
-        *([EXCLUSION_LABELS[row.cell.excluded]] if row.cell.excluded else []),
-        *(["ranked apart"] if row.apart else []),
-    ]
-    return ScoreLine(
-        model=model,
+def _point(row: Row, place: Mapping[str, int]) -> Point | None:
+    figures, model = row.cell.figures, row.cell.model
+    if row.cell.excluded or figures.accuracy is None or figures.throughput is None:
+        return None
+    memory = None if figures.memory_bytes is None else figures.memory_bytes / MEBIBYTE
+    known = row.scores.uncertainty.figures if row.scores.uncertainty else FigureIntervals()
+    return Point(
+        name=model,
         place=str(place.get(model, "")),
-        best=place.get(model) == 1,
-        label=", ".join(labels),
-        reference=reference_cell(scores.reference) if scores.reference else ABSENT,
-        reference_bar=_bar(on_reference, top, scores.reference_spread, mark=1.0),
-        spread="" if is_reference else spread(scores.reference_spread, DASH),
-        published=published_cell(scores.published) if scores.published else ABSENT,
-        published_bar=_bar(on_published, 1.0),
-        published_zero=on_published == 0,
-        reason=why_no_score(row),
-        pareto=bool(scores.pareto),
+        x=figures.throughput,
+        y=figures.accuracy,
+        size=memory,
+        front=bool(row.scores.pareto),
+        x_ends=_both(known.throughput),
+        y_ends=_both(known.accuracy),
     )
 
 
-def _panel(view: AxisView, rows: Sequence[Row], place: Mapping[str, int]) -> AxisPanel:
-    everything = [view.value(figures) for row in rows for figures in _all_figures(row.cell)]
-    top = max([value for value in everything if value is not None], default=0.0)
-    return AxisPanel(
-        title=view.title,
-        unit=view.unit,
-        better=view.better,
-        lines=tuple(
-            AxisLine(
-                model=row.cell.model,
-                best=place.get(row.cell.model) == 1,
-                excluded=row.cell.excluded is not None,
-                text=view.text(view.value(row.cell.figures)),
-                bar=_ranged(view, row.cell, top),
-                spread=_range_text(view, row.cell),
-            )
-            for row in rows
-        ),
-    )
+def _both(interval: Interval | None) -> tuple[float, float] | None:
+    return (interval.low, interval.high) if interval else None
 
 
-def _all_figures(cell: Cell) -> list[Figures]:
-    return [cell.figures, *(entry.figures for entry in cell.rounds)]
-
-
-def _of_rounds(view: AxisView, cell: Cell) -> list[float]:
-    values = [view.value(entry.figures) for entry in cell.rounds]
-    known = [value for value in values if value is not None]
-    return known if len(known) > 1 else []
-
-
-def _ranged(view: AxisView, cell: Cell, top: float) -> Bar | None:
-    value, over = view.value(cell.figures), _of_rounds(view, cell)
-    if value is None or top <= 0:
-        return None
-    low, high = (_percent(min(over), top), _percent(max(over), top)) if over else (None, None)
-    return Bar(_percent(value, top), low, high)
-
-
-def _range_text(view: AxisView, cell: Cell) -> str:
-    over = _of_rounds(view, cell)
-    if not over:
-        return ""
-    low, high = view.text(min(over)), view.text(max(over))
-    return "" if low == high else f"{low}{DASH}{high}"
-
-
-def _bar(value: float | None, top: float, over: Spread | None = None, mark: float | None = None) -> Bar | None:
-    if value is None:
-        return None
-    low, high = (_percent(over.low, top), _percent(over.high, top)) if over else (None, None)
-    return Bar(_percent(value, top), low, high, None if mark is None else _percent(mark, top))
-
-
-def _percent(value: float, top: float) -> float:
-    return round(min(max(100 * value / top, 0.0), 100.0), 2)
-
-
-def _rounds(rows: Sequence[Row]) -> tuple[float, tuple[RoundLine, ...]]:
-    """Throughput of each round against the model's own mean, and how far the strip reaches to each side, in percent."""
-    moved: list[tuple[str, list[tuple[int, float]]]] = []
-    for row in rows:
-        known = [(r.round, r.figures.throughput) for r in row.cell.rounds if r.figures.throughput is not None]
-        mean = sum(value for _, value in known) / len(known) if known else 0.0
-        if len(known) > 1 and mean > 0:
-            moved.append((row.cell.model, [(number, 100 * (value / mean - 1)) for number, value in known]))
-    limit = max([1.0, *(abs(away) for _, entries in moved for _, away in entries)])
-    return limit, tuple(
-        RoundLine(
-            model=model,
-            dots=tuple((str(number + 1), round(50 + 46 * away / limit, 2)) for number, away in entries),
-            text=", ".join(f"{away:+.1f} %" for _, away in entries),
-        )
-        for model, entries in moved
-    )
+def _drawn(task: TaskEvaluation) -> str:
+    front = [row.cell.model for row in task.rows if row.scores.pareto]
+    return f"Accuracy against throughput on {task.record.name}. On the Pareto front over all axes: {', '.join(front)}."
 
 
 def _details(cell: Cell) -> tuple[str, ...]:

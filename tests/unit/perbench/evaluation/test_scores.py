@@ -2,7 +2,7 @@ import pytest
 
 from perbench.evaluation.scores import measured, score_task, unscored, without_missed_lengths
 from perbench.evaluation.settings import Settings
-from perbench.evaluation.values import Cell, Exclusion, Figures, Scores, Spread
+from perbench.evaluation.values import Cell, Exclusion, Figures, Scores
 from perbench.per import Axis, Reason
 from perbench.results import TaskKind, TaskRecord
 from tests.support.cells import cell, figures
@@ -88,12 +88,12 @@ def test_an_excluded_reference_leaves_nobody_with_a_reference_per() -> None:
     assert (found.value, found.reason) == (None, Reason.REFERENCE_FAILED)
 
 
-def test_the_spread_is_the_reference_per_of_each_round_alone() -> None:
+def test_reference_per_of_each_round_alone() -> None:
     # Twice and half the speed of the reference, on two of four axes: the fourth root of 4 and of 1/4.
     quick, slow = figures(throughput=20.0, seconds=1.0), figures(throughput=5.0, seconds=4.0)
     found = score(cell("a", figures(), figures(), figures()), cell("b", figures(), quick, slow))
-    assert found["b"].reference_spread == Spread(pytest.approx(0.5**0.5), pytest.approx(2**0.5), 2)
-    assert score(cell("a", figures(), figures()), cell("b", figures(), quick))["b"].reference_spread is None
+    assert found["b"].reference_by_round == {0: pytest.approx(2**0.5), 1: pytest.approx(0.5**0.5)}
+    assert score(cell("a", figures(), figures()), cell("b", figures()))["b"].reference_by_round == {}
 
 
 def test_models_of_another_unit_are_ranked_among_themselves() -> None:

@@ -1,8 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
-from perbench.evaluation.values import Figures, Spread
-from perbench.report.figures import axes, duration, percent, share, significant, spread
+from perbench.api.per import LatencyBasis, MemoryBasis
+from perbench.evaluation import Settings
+from perbench.evaluation.values import Figures
+from perbench.per import FigureIntervals
+from perbench.report.figures import axes, bases, duration, money, percent, share, significant
 from perbench.results import TaskKind
+from perbench.statistics.intervals import Interval
 
 
 @pytest.mark.parametrize(
@@ -37,9 +43,23 @@ def test_shares_and_percents() -> None:
     ]
 
 
-def test_spreads() -> None:
-    assert spread(Spread(1.0764, 1.108, 3)) == "1.076-1.108"
-    assert spread(None) == ""
+def test_money_for_many_with_its_interval() -> None:
+    assert money(0.000026, Interval(0.0000212, 0.0000349), 1000) == "0.0260 (0.0212-0.0349)"
+    assert (money(3.24, None), money(None, None)) == ("3.24", "-")
+
+
+def test_bases_that_are_not_the_defaults_are_said() -> None:
+    plain = Settings("m")
+    other = replace(plain, latency_basis=LatencyBasis.UNLOADED, memory_basis=MemoryBasis.WEIGHTS)
+    assert (bases(plain), bases(other)) == ((), ("latency Unloaded", "memory Weights"))
+    assert [view.basis(other) for view in axes(TaskKind.GENERATION, "server")] == ["", "", "Unloaded", "Weights"]
+    assert [view.basis(plain) for view in axes(TaskKind.GENERATION, "server")] == [""] * 4
+
+
+def test_an_axis_gives_its_interval_in_its_unit() -> None:
+    known = FigureIntervals(throughput=Interval(2, 4), memory=Interval(1024.0 * 1024, 2 * 1024.0 * 1024))
+    found = [view.interval(known) for view in axes(TaskKind.GENERATION, "server")]
+    assert found == [None, Interval(2, 4), None, Interval(1, 2)]
 
 
 @pytest.mark.parametrize(

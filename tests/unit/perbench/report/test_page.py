@@ -7,12 +7,19 @@ from itertools import pairwise
 import pytest
 import yaml
 
+from perbench.api.per import PerSpec
 from perbench.api.resource import PERBenchmark
+from perbench.evaluation import settings_of
 from perbench.report import render
 from perbench.results import Results
 from tests.support import results as runs
 from tests.support.pages import Page
 from tests.support.results import HOSTILE, ONE_SLOT, TOPICS, TWO_THREADS, Shape, model, results
+
+ALL_BOUNDS = {
+    unit: {"low": 0, "high": 10_000}
+    for unit in ("accuracy", "tokensPerSecond", "itemsPerSecond", "millisecondsPerToken", "millisecondsPerItem")
+} | {"memoryMebibytes": {"low": 0, "high": 10_000}}
 
 
 def page_of(found: Results) -> Page:
@@ -27,11 +34,74 @@ def succeeded() -> Page:
 def test_the_verdict_comes_first_and_in_words(succeeded: Page) -> None:
     body = succeeded.text.split("quickstart", 2)[2].strip()
     assert body.startswith("Succeeded two-threads gives the most accuracy and speed for its memory on both tasks:")
-    assert "not confidence intervals" in body.split("topics", 1)[0] + body.split("topics", 2)[1]
+    assert "How likely it is the best: > 99 % on topics" in body[:400]
 
 
 def test_both_scales_stand_beside_each_other(succeeded: Page) -> None:
-    assert "2 four-slots Pareto 1.095 1.076–1.108 0.559" in succeeded.text  # noqa: RUF001 - a range has an en dash
+    # The probability stands twice, once for phones; styles show one of them.
+    line = "2 four-slots Pareto 1.095 1.066–1.125 best: < 1 % < 1 % 0.461 0.398–0.520"  # noqa: RUF001 - ranges
+    assert line in succeeded.text
+
+
+def test_what_the_intervals_cover_stands_under_the_table(succeeded: Page) -> None:
+    assert "Lines are 95 % intervals, from 3 launches of each model: they hold what a new start" in succeeded.text
+    assert (
+        "95 % intervals within one launch, from 3 repeats: every model was started" in page_of(runs.one_launch()).text
+    )
+    few = results([model(name, ONE_SLOT, rounds=2) for name in "ab"], rounds=2)
+    assert "No intervals: they need three launches of each model" in page_of(few).text
+
+
+def test_unresolved_axes_are_named_with_their_rule(succeeded: Page) -> None:
+    told = "Accuracy left out of Published PER: the models differ by less than four standard errors (WithinNoise)."
+    assert told in succeeded.text
+    assert "Leaving out one model at a time reverses " in succeeded.text
+
+
+def test_a_published_zero_that_chance_may_have_made_says_so() -> None:
+    near = {"topics": replace(ONE_SLOT["topics"], memory_mebibytes=351.2, memory_drift=(0.0, 30.0, -25.0))}
+    base = results([*runs.four_models()[1:], model("near", near, (TOPICS,))], (TOPICS,))
+    assert re.search(r"0 \(worst on \w+\) more than 0 in \d+ % of the draws", page_of(base).text)
+
+
+def test_settings_that_are_not_the_defaults_stand_where_they_matter() -> None:
+    text = page_of(runs.with_every_setting()).text
+    assert "Latency, unloaded ms per token, lower is better two-threads 58.3" in text
+    assert "Memory, reserved MiB, lower is better two-threads 471" in text
+    assert "small-cache Pareto – best: < 1 % accuracy below the quality floor" in text  # noqa: RUF001 - an absent figure
+    assert "1 / seconds per item, with the weights given" in text
+    for fact in ("Latency Unloaded", "Memory Reserved", "Quality floor 0.6", "Weights accuracy 2"):
+        assert fact in text
+
+
+def test_costs_stand_where_there_is_a_price(succeeded: Page) -> None:
+    text = page_of(runs.with_every_setting()).text
+    assert "A million output tokens $, lower is better two-threads 3.24 3.10–3.38" in text  # noqa: RUF001 - a range
+    assert "A thousand right answers $, lower is better two-threads 0.0260" in text
+    assert "at the price given for a server" in text
+    assert "right answers" not in succeeded.text
+
+
+def test_other_settings_can_be_given() -> None:
+    base = runs.succeeded()
+    other = settings_of(base, PerSpec.model_validate({"reference": "small-cache"}))
+    assert "small-cache = 1" in Page.of(render(base, other)).text
+    assert "one-slot = 1" not in Page.of(render(base, other)).text
+
+
+def test_latency_is_drawn_and_described_for_who_cannot_see_it(succeeded: Page) -> None:
+    described = [label for label in succeeded.attributes("svg", "aria-label") if label]
+    assert "two-threads: median 176 ms, 95th percentile withheld, for want of requests" in described
+    assert len([label for label in described if label.startswith("four-slots: median")]) == 2 + 3
+    assert any(label.startswith("Accuracy against throughput on topics. On the Pareto front") for label in described)
+    assert "Whole request, without load" not in succeeded.text
+    assert "Whole request, without load" in page_of(runs.with_every_setting()).text
+
+
+def test_every_drawing_is_described_or_passed_over(succeeded: Page) -> None:
+    for tag, attributes in succeeded.elements:
+        if tag == "svg":
+            assert attributes.get("aria-hidden") == "true" or attributes.get("aria-label"), attributes
 
 
 def test_a_zero_says_on_what_it_is_worst(succeeded: Page) -> None:
@@ -42,7 +112,7 @@ def test_a_zero_says_on_what_it_is_worst(succeeded: Page) -> None:
 def test_the_four_axes_have_unit_direction_and_range(succeeded: Page) -> None:
     for words in (
         "Accuracy higher is better two-threads 0.750",
-        "Throughput items/s per server, higher is better two-threads 5.70 5.55–5.83",  # noqa: RUF001 - a range
+        "Throughput items/s per server, higher is better two-threads 5.70 5.47–5.93",  # noqa: RUF001 - a range
         "Throughput tokens/s per server, higher is better",
         "Latency ms per item, lower is better",
         "Latency ms per token, lower is better",
@@ -56,7 +126,17 @@ def test_percentiles_without_enough_requests_say_so(succeeded: Page) -> None:
 
 
 def test_rounds_are_shown_against_the_mean(succeeded: Page) -> None:
+    assert "Rounds and drift" in succeeded.text
     assert "four-slots -3.9 %, -0.1 %, +4.1 %" in succeeded.text
+    assert "All together +0.1 %, -0.4 %, +0.4 %" in succeeded.text
+
+
+def test_figures_of_every_round_are_there(succeeded: Page) -> None:
+    assert "Model Round 1 Round 2 Round 3 Reference PER two-threads 1.169 1.171 1.126" in succeeded.text
+    assert "Memory, MiB two-threads 432 430 431" in succeeded.text
+    once = page_of(runs.one_launch()).text
+    assert "Repeats and drift" in once
+    assert "Model Repeat 1 Repeat 2 Repeat 3 Reference PER" in once
 
 
 def test_provenance_is_there(succeeded: Page) -> None:
@@ -64,8 +144,10 @@ def test_provenance_is_there(succeeded: Page) -> None:
         assert words in succeeded.text
 
 
-def test_nothing_wrong_is_said(succeeded: Page) -> None:
-    assert "No finding and no warning." in succeeded.text
+def test_nothing_wrong_is_said() -> None:
+    calm = runs.results([runs.model("m", ONE_SLOT), runs.model("n", ONE_SLOT)])
+    calm = calm.model_copy(update={"spec": {**calm.spec, "per": {"bounds": ALL_BOUNDS}}})
+    assert "No finding and no warning." in page_of(calm).text
 
 
 def test_the_yaml_can_be_run_again(succeeded: Page) -> None:
@@ -166,13 +248,14 @@ def test_hostile_text_is_a_single_word_of_the_command() -> None:
 
 def test_bars_never_leave_their_box() -> None:
     numbers = [
-        float(value)
-        for tag, attributes in page_of(runs.succeeded()).elements
-        if tag in {"rect", "line"}
-        for name, value in attributes.items()
-        if name in {"width", "x", "x1", "x2"} and value is not None
+        float(value.removesuffix("%"))
+        for name in ("succeeded", "with_every_setting")
+        for tag, attributes in page_of(getattr(runs, name)()).elements
+        if tag in {"rect", "line", "circle", "text"}
+        for key, value in attributes.items()
+        if value is not None and (value.endswith("%") or tag == "rect") and key in {"width", "x", "x1", "x2", "cx"}
     ]
-    assert len(numbers) > 100
+    assert len(numbers) > 400
     assert all(0 <= number <= 100 for number in numbers)
 
 
@@ -214,5 +297,5 @@ def test_text_has_enough_contrast_in_light_dark_and_print(succeeded: Page) -> No
 
 
 def test_the_name_of_a_run_is_its_title(succeeded: Page) -> None:
-    assert succeeded.raw["title"] == ["quickstart: Succeeded"]
+    assert succeeded.raw["title"][0] == "quickstart: Succeeded"
     assert HOSTILE not in render(runs.hostile())
