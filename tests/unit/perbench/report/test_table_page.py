@@ -91,6 +91,7 @@ def test_a_floor_takes_places_and_says_why() -> None:
 def test_few_models_have_no_published_value_and_no_removals() -> None:
     found = Page.of(tables.few_models())
     assert "No Published PER: fewer than four models are compared" in found.text
+    assert "t a – – – 3 of 3" in found.text, "no zeros where there are no values"  # noqa: RUF001 - absent figures
     assert "One model left out" not in found.text
     assert "Memory left out for all: not measured for c (NotMeasured)." in found.text
     assert "differ" not in found.text.split("All tasks", 1)[0]
