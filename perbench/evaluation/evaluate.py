@@ -95,7 +95,7 @@ def _task(
         order=answer.assessment.reference.ranking if answer else (),
         left_out=answer.assessment.published.left_out if answer else (),
         few=bool(answer and answer.assessment.published.warnings),
-        notes=warnings.length_notes(row),
+        notes=(*warnings.length_notes(row), *(warnings.even_notes(answer.rows) if answer else ())),
         uncertainty=answer.assessment.uncertainty if answer else None,
         flips=answer.flips if answer else None,
     )

@@ -6,7 +6,7 @@ from perbench.api.defaults import Resolved
 from perbench.api.per import LatencyBasis
 from perbench.evaluation.scores import Kinship
 from perbench.evaluation.settings import Settings
-from perbench.evaluation.values import Cell, Exclusion, NotedFinding, TaskEvaluation, Warned
+from perbench.evaluation.values import Cell, Exclusion, NotedFinding, Row, TaskEvaluation, Warned
 from perbench.failures import shorten
 from perbench.per import Axis, Basis, LeftOut, Reason
 from perbench.per.words import axis_names, why_left_out
@@ -62,6 +62,14 @@ def length_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
         return ()
     most, least = (f"{model} gives {lengths[model]:.1f} tokens" for model in (longest, shortest))
     return (f"Answers differ in length: {most}, {least} ({ratio:.2f}x). Tokens/s rewards the longer; compare items/s.",)
+
+
+def even_notes(rows: Iterable[Row]) -> tuple[str, ...]:
+    """One sentence where all items of a model have one score: the bootstrap then sees no error of its accuracy."""
+    even = [row.cell.model for row in rows if row.scores.uncertainty and row.scores.uncertainty.even_scores]
+    if not even:
+        return ()
+    return (f"Every item of {', '.join(even)} has the same score: how far its accuracy may be off is not known.",)
 
 
 def _unlike(kinships: Mapping[str, Kinship]) -> list[Warned]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from perbench.evaluation.sentence import why_no_score
 from perbench.evaluation.values import Exclusion, Row, TaskEvaluation
-from perbench.per import Basis, Reason, Score
+from perbench.per import Basis, ModelUncertainty, Reason, Score
 from perbench.per.words import ABSENT, ends, likelihood, published_cell, reference_cell, why_absent
 from perbench.report.bars import Strip
 from perbench.report.document import DASH
@@ -17,6 +17,12 @@ MOST_TICKS = 3
 """Of a column that is narrow on a phone."""
 WORTH_SAYING = 0.01
 """Share of draws above 0 from which a Published 0 is said to be no sure one."""
+
+NO_INTERVAL: Mapping[Reason, str] = {
+    Reason.MISSING_FIGURE: "no interval: a figure is missing in one replicate",
+    Reason.ZERO_FIGURE: "no interval: a figure is 0 in one replicate",
+    Reason.REFERENCE_ZERO: "no interval: the reference may have no right answer at all",
+}
 
 EXCLUSION_LABELS: Mapping[Exclusion, str] = {
     Exclusion.MODEL_FAILED: "failed",
@@ -36,7 +42,7 @@ class ScoreCell:
     interval: str
     strip: Strip | None
     note: str = ""
-    """What stands beside a value that is none: how often a 0 is more than that."""
+    """What stands beside a value without an interval: how often a 0 is more than that, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +119,15 @@ def _line(row: Row, place: Mapping[str, int], task: TaskEvaluation, scale: Scale
     ]
     likely = known.probability_best if known and len(task.order) > 1 and not row.apart else None
     above = known.per_above_zero if known else None
-    reference = _cell(scores.reference, reference_cell, known.reference_per if known else None, scale)
+    why = "" if known is None or task.uncertainty is None or task.uncertainty.reason else _no_interval(known)
+    reference = _cell(scores.reference, reference_cell, known.reference_per if known else None, scale, note=why)
     return ScoreLine(
         model=model,
         place=str(place.get(model, "")),
         best=place.get(model) == 1,
         label=", ".join(labels),
         pareto=bool(scores.pareto),
-        reference=ScoreCell(reference.text, "", reference.strip) if is_reference else reference,
+        reference=replace(reference, interval="") if is_reference else reference,
         published=_cell(
             scores.published,
             published_cell,
@@ -134,6 +141,11 @@ def _line(row: Row, place: Mapping[str, int], task: TaskEvaluation, scale: Scale
         # What is said once under the table is not said again in each line.
         reason="" if quiet and reference.strip else why_no_score(row),
     )
+
+
+def _no_interval(known: ModelUncertainty) -> str:
+    """Why one model has no interval where others have."""
+    return NO_INTERVAL.get(known.reason, "") if known.reason else ""
 
 
 def _cell(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perbench.evaluation.sentence import headline, remarks
 from perbench.evaluation.values import Cell, Evaluation, Row, TaskEvaluation
-from perbench.per import FigureIntervals
+from perbench.per import FigureIntervals, Reason
 from perbench.per.words import why_left_out
 from perbench.report.axis_view import AxisPanel, axis_panels, cost_panels
 from perbench.report.figures import MEBIBYTE, axes, percent, significant
@@ -106,6 +106,7 @@ def _facts(task: TaskEvaluation, evaluation: Evaluation) -> str:
         task.record.kind.value.lower(),
         f"{task.record.items} items",
         f"{settings.concurrency} requests at a time",
+        *([f"and {settings.unloaded_requests} one at a time"] if settings.unloaded_requests else []),
         f"{settings.rounds} round{'s' if settings.rounds != 1 else ''}",
         *([f"{settings.repeats} repeats in each"] if settings.repeats != 1 else []),
     ]
@@ -113,7 +114,9 @@ def _facts(task: TaskEvaluation, evaluation: Evaluation) -> str:
 
 
 def _notes(task: TaskEvaluation) -> tuple[str, ...]:
-    left_out = [f"{_sentence(why_left_out(entry))}." for entry in task.left_out]
+    # Where nobody has a Published PER, only what is measured for nobody concerns the other scale too.
+    told = [entry for entry in task.left_out if not task.few or entry.reason is Reason.NOT_MEASURED]
+    left_out = [f"{_sentence(why_left_out(entry))}." for entry in told]
     if task.flips is None:
         return (*task.notes, *left_out)
     pairs = f"{task.flips} pair{'s' if task.flips != 1 else ''}" if task.flips else "no pair"

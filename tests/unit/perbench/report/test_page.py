@@ -58,6 +58,26 @@ def test_unresolved_axes_are_named_with_their_rule(succeeded: Page) -> None:
     assert "Leaving out one model at a time reverses " in succeeded.text
 
 
+def test_a_model_whose_items_all_score_alike_is_named() -> None:
+    perfect = {"topics": replace(ONE_SLOT["topics"], right=24)}
+    text = page_of(results([model("a", perfect, (TOPICS,)), model("b", ONE_SLOT, (TOPICS,))], (TOPICS,))).text
+    assert "Every item of a has the same score: how far its accuracy may be off is not known." in text
+
+
+def test_a_model_without_an_interval_where_others_have_one_says_why() -> None:
+    gone = [runs.model(name, ONE_SLOT, (TOPICS,)) for name in ("a", "b")]
+    unread = gone[1].launches[1].stages[0].model_copy(update={"window_seconds": 0.0})
+    launches = list(gone[1].launches)
+    launches[1] = launches[1].model_copy(update={"stages": (unread,)})
+    gone[1] = gone[1].model_copy(update={"launches": tuple(launches)})
+    text = page_of(results(gone, (TOPICS,))).text
+    assert "no interval: a figure is missing in one replicate" in text
+
+
+def test_an_axis_left_out_of_an_absent_scale_is_not_spoken_of() -> None:
+    assert "left out of Published PER" not in page_of(runs.with_failed_model()).text
+
+
 def test_a_published_zero_that_chance_may_have_made_says_so() -> None:
     near = {"topics": replace(ONE_SLOT["topics"], memory_mebibytes=351.2, memory_drift=(0.0, 30.0, -25.0))}
     base = results([*runs.four_models()[1:], model("near", near, (TOPICS,))], (TOPICS,))
