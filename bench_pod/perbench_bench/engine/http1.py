@@ -14,6 +14,8 @@ from perbench.failures import UsageError
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A streamed answer of 100,000 tokens is about 25 MB of events; beyond this a server is not answering but flooding."""
 
+AFTER_THE_END = "the server sent bytes after the end of its response"
+
 PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
 """What a path may hold as it is (RFC 3986 §3.3), beside letters and digits; the rest is percent-encoded."""
 
@@ -109,14 +111,17 @@ class ResponseReader:
         """Take the bytes of one read. True when the response is complete. Raises HttpError."""
         response, parser = self.response, self._parser
         if response.complete or parser is None:
-            raise HttpError("the server sent bytes after the end of its response")
+            raise HttpError(AFTER_THE_END)
         if not response.first_byte:
             response.first_byte = stamp
         response.last_byte = self._stamp = stamp
         try:
             parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise HttpError(f"the answer is not HTTP/1.1: {str(error) or type(error).__name__}") from error
+        except httptools.HttpParserUpgrade as error:
+            raise HttpError("the answer is not HTTP/1.1: the server wants to switch to another protocol") from error
+        except httptools.HttpParserError as error:
+            what = f"the answer is not HTTP/1.1: {str(error) or type(error).__name__}"
+            raise HttpError(AFTER_THE_END if response.complete else what) from error
         if self._body_bytes > MAX_BODY_BYTES:
             raise HttpError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
         return response.complete
@@ -138,7 +143,7 @@ class ResponseReader:
     def on_message_begin(self) -> None:
         """A second response in the read that ended the first must not be mixed into it."""
         if self.response.complete:
-            raise HttpError("the server sent bytes after the end of its response")
+            raise HttpError(AFTER_THE_END)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the few headers that matter."""

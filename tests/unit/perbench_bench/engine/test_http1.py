@@ -3,7 +3,6 @@ import pytest
 from perbench.failures import UsageError
 from perbench_bench.engine.http1 import HttpError, Origin, ResponseReader, request_bytes
 
-
 UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"
 
 
@@ -61,7 +60,7 @@ def test_bytes_after_the_end_are_refused() -> None:
 def test_a_second_response_in_the_same_read_is_refused_and_not_mixed_in() -> None:
     reader = ResponseReader()
     second = b"HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nb"
-    with pytest.raises(HttpError):
+    with pytest.raises(HttpError, match="after the end"):
         reader.feed(1, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na" + second)
     assert (reader.response.status, reader.response.body) == (200, b"a")
 
