@@ -121,7 +121,7 @@ class ResponseReader:
             raise HttpError("the answer is not HTTP/1.1: the server wants to switch to another protocol") from error
         except httptools.HttpParserError as error:
             what = f"the answer is not HTTP/1.1: {str(error) or type(error).__name__}"
-            raise HttpError(AFTER_THE_END if response.complete else what) from error
+            raise HttpError(AFTER_THE_END if self.response.complete else what) from error
         if self._body_bytes > MAX_BODY_BYTES:
             raise HttpError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
         return response.complete
