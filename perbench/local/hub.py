@@ -21,7 +21,7 @@ from huggingface_hub.hf_api import ModelInfo
 
 from perbench.failures import Blame, Failure, RunError, UsageError, shorten
 from perbench.local.gguf_choice import choose_gguf, is_part
-from perbench.local.sources import check_gguf, sha256_of
+from perbench.local.gguf_file import check_gguf, sha256_of
 
 TIMEOUT_SECONDS = 30.0
 """For one answer of the hub; a download may take as long as it takes."""

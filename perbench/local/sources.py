@@ -1,7 +1,5 @@
 """Where a model's file comes from: a package, this machine, or the Hugging Face hub. A rim: reads files."""
 
-import functools
-import hashlib
 import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
@@ -12,10 +10,7 @@ from pydantic import JsonValue
 
 from perbench.api.models import PACKAGED_PREFIX, PATH_PREFIXES
 from perbench.failures import UsageError
-
-MAGIC = b"GGUF"
-POINTER = b"version https://git-lfs"
-"""What stands in a file that git-lfs has not fetched yet."""
+from perbench.local.gguf_file import check_gguf, sha256_of
 
 
 class SourceKind(StrEnum):
@@ -137,33 +132,3 @@ def _file(model: str, base: Path, where: str) -> ModelFile:
         size=path.stat().st_size,
         sha256=sha256_of(path),
     )
-
-
-def check_gguf(path: Path, where: str) -> None:
-    """Raise UsageError unless `path` is a GGUF file that can be read."""
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(len(POINTER))
-    except FileNotFoundError as error:
-        raise UsageError(f"{where}: {path} does not exist") from error
-    except IsADirectoryError as error:
-        raise UsageError(f"{where}: {path} is a directory; name the GGUF file in it") from error
-    except OSError as error:
-        raise UsageError(f"{where}: {path} cannot be read: {error.strerror}") from error
-    if beginning == POINTER:
-        raise UsageError(f"{where}: {path} is a git-lfs pointer, not the model itself: run git lfs pull")
-    if not beginning.startswith(MAGIC):
-        raise UsageError(f"{where}: {path} is not a GGUF file; llama.cpp serves GGUF only")
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal. A file that has not changed since is not read again."""
-    status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.cache
-def _sha256(path: Path, size: int, changed: int) -> str:
-    del size, changed  # part of what is remembered
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

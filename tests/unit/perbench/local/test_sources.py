@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from perbench.failures import UsageError
-from perbench.local.sources import SourceKind, find_model, sha256_of
+from perbench.local.gguf_file import sha256_of
+from perbench.local.sources import SourceKind, find_model
 
 WHERE = "spec.models[0].model"
 GGUF = b"GGUF\x03\x00\x00\x00" + bytes(64)
