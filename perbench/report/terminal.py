@@ -110,12 +110,15 @@ def _costs(task: TaskEvaluation) -> Table:
     by_tokens = any(row.cost and row.cost.per_million_tokens is not None for row in task.rows)
     if by_tokens:
         grid.add_column("$ PER MILLION TOKENS")
-    grid.add_column("$ PER 1,000 RIGHT ANSWERS")
+    by_answers = any(row.cost and row.cost.per_correct_answer is not None for row in task.rows)
+    if by_answers:
+        grid.add_column("$ PER 1,000 RIGHT ANSWERS")
     for row in task.rows:
         if row.cost is not None:
             tokens = money(row.cost.per_million_tokens, row.cost.per_million_tokens_interval)
             answers = money(row.cost.per_correct_answer, row.cost.per_correct_answer_interval, THOUSAND)
-            grid.add_row(Text(_clean(row.cell.model)), *([tokens] if by_tokens else []), answers)
+            given = [*([tokens] if by_tokens else []), *([answers] if by_answers else [])]
+            grid.add_row(Text(_clean(row.cell.model)), *given)
     return grid
 
 

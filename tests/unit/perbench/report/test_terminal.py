@@ -5,6 +5,7 @@ import pytest
 
 from perbench.evaluation import evaluate
 from perbench.report.terminal import table
+from perbench.results import TaskKind
 from tests.support import results as runs
 from tests.support.golden import assert_golden
 from tests.support.results import NOT_STEADY, ONE_SLOT, TOPICS, TWO_THREADS, model, results
@@ -39,6 +40,15 @@ def test_the_longest_names_and_figures_fit_into_80_columns() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert text.replace("\n", "").replace(" ", "").count("m" * 24) >= 2
     assert "1,234,568" in text
+
+
+def test_a_load_without_answers_has_a_price_for_its_tokens_alone() -> None:
+    load = runs.ANSWERS.model_copy(update={"name": "load", "kind": TaskKind.SYNTHETIC, "max_tokens": 12})
+    base = results([model(name, {"load": ONE_SLOT["answers"]}, (load,)) for name in "ab"], (load,))
+    prices = {"prices": [{"unit": "server", "dollarsPerHour": 1}]}
+    text = table(evaluate(base.model_copy(update={"spec": {**base.spec, "capacity": prices}})))
+    assert "$ PER MILLION TOKENS\n" in text
+    assert "ANSWERS" not in text
 
 
 def test_no_control_character_reaches_the_terminal() -> None:
