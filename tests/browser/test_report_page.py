@@ -16,7 +16,17 @@ from tests.support import tables
 REQUIRE = "PERBENCH_REQUIRE_BROWSER"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEADLINE_SECONDS = 120
-RUNS = ("succeeded", "with_failed_model", "with_invalid_stage", "one_model", "interrupted", "hostile", "long_names")
+RUNS = (
+    "succeeded",
+    "with_failed_model",
+    "with_invalid_stage",
+    "with_every_setting",
+    "one_launch",
+    "one_model",
+    "interrupted",
+    "hostile",
+    "long_names",
+)
 TABLES = ("study", "study_with_floor", "few_models", "hostile_table", "large_table")
 PAGES = (*RUNS, *TABLES)
 WIDTHS = (390, 1400)

@@ -3,6 +3,7 @@ import hashlib
 import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,8 +14,11 @@ from perbench.evaluation import settings_of
 from perbench.report import render
 from perbench.results import Results
 from tests.support import results as runs
+from tests.support.golden import assert_golden
 from tests.support.pages import Page
 from tests.support.results import HOSTILE, ONE_SLOT, TOPICS, TWO_THREADS, Shape, model, results
+
+GOLDEN = Path("tests/golden/report")
 
 ALL_BOUNDS = {
     unit: {"low": 0, "high": 10_000}
@@ -29,6 +33,13 @@ def page_of(found: Results) -> Page:
 @pytest.fixture(scope="module")
 def succeeded() -> Page:
     return page_of(runs.succeeded())
+
+
+@pytest.mark.parametrize("name", ["with_every_setting", "with_failed_model"])
+def test_the_page_of_a_run(name: str) -> None:
+    html = render(getattr(runs, name)())
+    plain = re.sub(r"<style>.*?</style>|'sha256-[^']*'", "<ANY>", html, flags=re.DOTALL)
+    assert_golden(GOLDEN / f"page-{name.replace('_', '-')}.html", plain)
 
 
 def test_the_verdict_comes_first_and_in_words(succeeded: Page) -> None:
