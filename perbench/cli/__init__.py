@@ -4,15 +4,23 @@ Modules here import what they need inside the command function: `perbench --help
 This is the only place that turns errors into exit codes.
 """
 
+import errno
 import importlib
+import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 COMMANDS = ("run", "load", "score", "report", "compare", "export", "validate", "crd")
 """Modules of this package, in the order `--help` shows them."""
 
+_OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
 
 def main() -> None:
     """Entry point: a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+    if sys.stdout is None:  # the shell closed it
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     import typer
 
     app = typer.Typer(
@@ -28,10 +36,26 @@ def main() -> None:
     from perbench.errors import PerbenchError
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what is still buffered may be what does not fit
     except PerbenchError as error:
         sys.stderr.write(f"perbench: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("perbench: interrupted\n")
         sys.exit(130)
+    except OSError as error:
+        _end_without_output(error)
+
+
+def _end_without_output(error: OSError) -> NoReturn:
+    """One line where standard output takes nothing any more, silence where its reader left; raises any other error."""
+    if error.filename is not None or error.errno not in _OUTPUT_LOST | {errno.EPIPE}:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes its buffer once more as it exits
+    if error.errno == errno.EPIPE:
+        sys.exit(1)
+    sys.stderr.write(f"perbench: cannot write to standard output: {error.strerror}; make room, or send it elsewhere\n")
+    sys.exit(4)

@@ -20,6 +20,6 @@ def write_output(path: Path, text: str) -> None:
         else:
             write_atomically(path, text)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}; choose another -o") from error
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}; choose another file") from error
     except WriteError as error:
         raise UsageError(f"{path}: {error}; choose another file") from error

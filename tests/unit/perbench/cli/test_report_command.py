@@ -57,7 +57,7 @@ def test_a_pipe_stays_a_pipe(perbench: Perbench, results: Path, tmp_path: Path) 
 def test_a_page_that_cannot_be_written(perbench: Perbench, results: Path, tmp_path: Path) -> None:
     code, out, err = perbench("report", results, "-o", tmp_path)
     assert (code, out) == (2, "")
-    assert err == f"perbench: {tmp_path}: cannot be written: Is a directory; choose another -o\n"
+    assert err == f"perbench: {tmp_path}: cannot be written: Is a directory; choose another file\n"
     code, out, err = perbench("report", results, "-o", results / "page.html")
     assert (code, out) == (2, "")
     assert err.startswith(f"perbench: {results / 'page.html'}: cannot write page.html: ")
