@@ -2,13 +2,13 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
 
 from perbench.per import Stability, words
-from perbench.per.measured import Measured, Score
+from perbench.per.measured import Axis, Measured, Score
 from perbench.per.removals import removals
 from perbench.per.table import Table
 from perbench.per.table_scores import TOLERANCE, TaskScores, best_of
@@ -39,13 +39,15 @@ def to_json(table: Table, scored: Sequence[TaskScores]) -> str:
     return json.dumps(entries, indent=2, allow_nan=False) + "\n"
 
 
-def stability_entries(rows: Sequence[Measured], stability: Stability) -> dict[str, Entry]:
+def stability_entries(
+    rows: Sequence[Measured], stability: Stability, within_noise: Collection[Axis] = ()
+) -> dict[str, Entry]:
     """By compared model: what removals of one model do to the Published order, and to its own value.
 
     `flips`: reversed pairs over all removals, the same for all models of a task. `flips_without`: those that leaving
     out this model reverses. `per_low`, `per_high`: ends of its own PER over removals of others, null with four models.
     """
-    spans = removals(rows, stability).spans
+    spans = removals(rows, stability, within_noise).spans
     nothing = (None, None)
     return {
         removal.removed: {

@@ -4,7 +4,7 @@ import json
 
 from perbench.cli.score_output import Entry, stability_entries
 from perbench.evaluation import Evaluation
-from perbench.evaluation.scores import measured
+from perbench.evaluation.scores import measured, noisy_axes
 from perbench.evaluation.values import Row, TaskEvaluation
 from perbench.per import stability
 from perbench.per.uncertainty import ModelUncertainty
@@ -16,7 +16,8 @@ def to_json(evaluation: Evaluation) -> str:
     entries = []
     for task in evaluation.tasks:
         rows = [measured(row.cell) for row in task.rows if row.cell.excluded is None and not row.apart]
-        steady = {} if task.flips is None else stability_entries(rows, stability(rows))
+        noise = noisy_axes(task.left_out)
+        steady = {} if task.flips is None else stability_entries(rows, stability(rows, noise), noise)
         entries += [_entry(task, row, steady.get(row.cell.model)) for row in task.rows]
     return json.dumps(entries, indent=2, allow_nan=False) + "\n"
 

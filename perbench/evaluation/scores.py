@@ -12,10 +12,13 @@ from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Cell, Exclusion, Figures, Row, Scores
 from perbench.per import (
     Assessment,
+    Axis,
     Chance,
     Cost,
     FigureIntervals,
+    LeftOut,
     Measured,
+    Reason,
     Replicates,
     Weights,
     assess,
@@ -156,7 +159,12 @@ def _flips(compared: Sequence[Cell], assessment: Assessment, settings: Settings)
     scored = any(score.value is not None for score in assessment.published.scores)
     if not scored or settings.bounds is not None or settings.weights:
         return None
-    return stability([measured(cell) for cell in compared]).flips
+    return stability([measured(cell) for cell in compared], noisy_axes(assessment.published.left_out)).flips
+
+
+def noisy_axes(left_out: Sequence[LeftOut]) -> tuple[Axis, ...]:
+    """The axes that the Published scale left out as noise."""
+    return tuple(entry.axis for entry in left_out if entry.reason is Reason.WITHIN_NOISE)
 
 
 def _by_round(compared: Sequence[Cell], yardstick: str | None, weights: Weights) -> dict[str, dict[int, float]]:

@@ -1,12 +1,12 @@
 """How much the published order depends on who is compared: each model removed once, the order of the rest compared."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from perbench.per.comparison import FloatArray, compare, geometric_mean
-from perbench.per.measured import Measured
+from perbench.per.comparison import Comparison, FloatArray, compare, geometric_mean
+from perbench.per.measured import Axis, Measured
 from perbench.per.published_scale import min_max, resolved
 
 
@@ -31,13 +31,14 @@ class Stability:
         return sum(len(removal.flipped) for removal in self.removals)
 
 
-def stability(rows: Sequence[Measured]) -> Stability:
+def stability(rows: Sequence[Measured], within_noise: Collection[Axis] = ()) -> Stability:
     """Leave-one-out stability of the published order on one task. ValueError where a model is given twice.
 
-    The axes are those of the full comparison; what is unresolved is decided anew without the model.
+    The axes are those of the full comparison, less those `within_noise`, as in `published`; what is unresolved is
+    decided anew without the model.
     """
     comparison = compare(rows)
-    figures, signs = comparison.figures(), comparison.signs()
+    figures, signs = scale_figures(comparison, within_noise)
     names = [row.model for row in comparison.compared]
     before = published_values(figures, signs)
     removals = []
@@ -48,6 +49,12 @@ def stability(rows: Sequence[Measured]) -> Stability:
         pairs = np.argwhere(ahead & (after[:, None] < after[None, :]))
         removals.append(Removal(name, tuple((names[others[i]], names[others[j]]) for i, j in pairs)))
     return Stability(tuple(removals))
+
+
+def scale_figures(comparison: Comparison, within_noise: Collection[Axis]) -> tuple[FloatArray, FloatArray]:
+    """Figures (models, axes) and signs (axes,) of the axes that are not within the noise."""
+    kept = [index for index, axis in enumerate(comparison.axes) if axis not in within_noise]
+    return comparison.figures()[:, kept], comparison.signs()[kept]
 
 
 def published_values(figures: FloatArray, signs: FloatArray) -> FloatArray:

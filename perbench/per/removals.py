@@ -1,13 +1,13 @@
 """What leaving out one model does to the published values of the others: the weakness of min-max, in figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from perbench.per.comparison import FloatArray, compare
-from perbench.per.leave_one_out import Stability, published_values
-from perbench.per.measured import Measured
+from perbench.per.leave_one_out import Stability, published_values, scale_figures
+from perbench.per.measured import Axis, Measured
 from perbench.per.published_scale import FEWEST_MODELS
 
 
@@ -45,13 +45,13 @@ class Removals:
     """By model: the lowest and highest value it has, over all models and over each removal of another."""
 
 
-def removals(rows: Sequence[Measured], stability: Stability) -> Removals:
-    """Leave out each compared model of one task; `stability` is that of the same rows."""
+def removals(rows: Sequence[Measured], stability: Stability, within_noise: Collection[Axis] = ()) -> Removals:
+    """Leave out each compared model of one task; `stability` is that of the same rows and axes `within_noise`."""
     comparison = compare(rows)
     names = [row.model for row in comparison.compared]
     if len(names) <= FEWEST_MODELS:
         return Removals((), {})
-    figures, signs = comparison.figures(), comparison.signs()
+    figures, signs = scale_figures(comparison, within_noise)
     before = published_values(figures, signs)
     low, high = before.copy(), before.copy()
     effects = []

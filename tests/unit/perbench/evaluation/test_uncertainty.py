@@ -7,7 +7,10 @@ import pytest
 
 from perbench.api.resource import MAX_CELLS, to_data
 from perbench.evaluation import evaluate, status
-from perbench.per import Basis, Reason
+from perbench.evaluation.scores import measured, noisy_axes
+from perbench.per import Axis, Basis, Reason
+from perbench.per.comparison import compare
+from perbench.per.leave_one_out import published_values, scale_figures
 from perbench.results import Results, TaskRecord
 from tests.support import results as runs
 from tests.support.results import ANSWERS, ONE_SLOT, TOPICS, TWO_THREADS, model, results
@@ -162,3 +165,12 @@ def test_the_status_of_the_largest_run_fits(models: int, tasks: int) -> None:
     assert len(found["models"][5]["tasks"]) == tasks
     assert all("referencePerHigh" in entry for entry in found["models"][5]["tasks"])
     assert len(json.dumps(found, separators=(",", ":"))) <= LIMIT
+
+
+def test_stability_is_that_of_the_scale_that_is_shown() -> None:
+    base = evaluate(runs.succeeded()).tasks[0]
+    assert noisy_axes(base.left_out) == (Axis.ACCURACY,)
+    rows = [measured(row.cell) for row in base.rows]
+    shown = [row.scores.published.value for row in base.rows if row.scores.published]
+    figures, signs = scale_figures(compare(rows), noisy_axes(base.left_out))
+    assert published_values(figures, signs).tolist() == pytest.approx(shown)

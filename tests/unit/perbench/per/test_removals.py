@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 
 from perbench.per import published, stability
-from perbench.per.measured import Measured
+from perbench.per.measured import Axis, Measured
 from perbench.per.removals import Removals, removals
 from tests.support.per_rows import FOUR, row, rows, study
 
@@ -64,3 +64,16 @@ def test_it_agrees_with_scoring_the_others_alone(given_rows: tuple[Measured, ...
     for model, (low, high) in found.spans.items():
         if len(ends.get(model, ())) == len(given_rows):  # where no axis is left, `published` gives no value
             assert (low, high) == pytest.approx((min(ends[model]), max(ends[model])))
+
+
+def test_values_are_those_of_the_scale_without_the_noisy_axes() -> None:
+    noisy = (Axis.ACCURACY,)
+    rows = STUDY["gsm8k"]
+    before = {score.model: score.value for score in published(rows, within_noise=noisy).scores}
+    found = removals(rows, stability(rows, noisy), noisy)
+    assert any(effect.flips for effect in found.effects)
+    for effect in found.effects:
+        assert effect.largest.before == pytest.approx(before[effect.largest.model])
+        others = [entry for entry in rows if entry.model != effect.removed]
+        after = published(others, within_noise=noisy).of(effect.largest.model).value
+        assert effect.largest.after == pytest.approx(after)
