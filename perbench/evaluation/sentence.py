@@ -40,8 +40,9 @@ def headline(evaluation: Evaluation) -> str:
         return "On no task can two models be compared, so PER ranks nothing."
     where = _where(best.tasks_won, best.tasks, of=len(evaluation.tasks))
     figure = f"{number(best.reference_per)} {_against(evaluation)}."
-    if evaluation.settings.weights:
-        return f"{best.model} has the highest Reference PER {where}, with the weights given: {figure}"
+    if evaluation.settings.weights or any(_lacks_an_axis(task) for task in evaluation.tasks):
+        weighted = ", with the weights given" if evaluation.settings.weights else ""
+        return f"{best.model} has the highest Reference PER {where}{weighted}: {figure}"
     return f"{best.model} gives the most accuracy and speed for its memory {where}: Reference PER {figure}"
 
 
@@ -71,27 +72,46 @@ def _without_best(evaluation: Evaluation) -> str:
     if any(row.apart for task in evaluation.tasks for row in task.rows):
         return "No model is named best, because models of unlike units or prompts are ranked apart."
     if not any(task.order for task in evaluation.tasks):
+        reasons = _reasons(evaluation)
+        if Reason.BELOW_QUALITY_FLOOR in reasons:
+            return "No model is named best, because none reaches the quality floor."
         reference = evaluation.settings.reference
+        if Reason.REFERENCE_ZERO in reasons:
+            return f"No model is named best, because a figure of the reference model {reference} is 0."
         return f"No model is named best, because the reference model {reference} has no figures to compare with."
     return "No model is named best, because none has figures that can be compared on every task."
 
 
 def _where(won: int, tasks: int, of: int) -> str:
     """On how many tasks it won; `tasks` could be ranked `of` all."""
-    if tasks < of:
-        return f"on {_count(won)} of the {_count(tasks)} task{'s' if tasks != 1 else ''} that can be ranked"
+    ranked = " that can be ranked" if tasks < of else ""
     if tasks == 1:
-        return "on the one task"
+        return f"on the one task{ranked}"
     if won == tasks:
-        return "on both tasks" if tasks == 2 else f"on all {_count(tasks)} tasks"
-    return f"on {_count(won)} of {_count(tasks)} tasks" if won else "over all tasks together"
+        return f"on both tasks{ranked}" if tasks == 2 else f"on all {_count(tasks)} tasks{ranked}"
+    if not won:
+        return f"over all tasks{ranked or ' together'}"
+    return f"on {_count(won)} of {'the ' if ranked else ''}{_count(tasks)} tasks{ranked}"
 
 
 def _against(evaluation: Evaluation) -> str:
-    reference = evaluation.settings.reference
-    if evaluation.best is not None and evaluation.best.model == reference:
-        return "by definition, as it is the reference, and no other has more"
-    return f"against {reference}, which has 1"
+    """Against whom. The one that wins most tasks need not have the highest mean over them."""
+    best, reference = evaluation.best, evaluation.settings.reference
+    if best is None or best.model != reference:
+        return f"against {reference}, which has 1"
+    means = [model.reference_per for model in evaluation.models if model.reference_per is not None]
+    highest = all(mean <= best.reference_per for mean in means)
+    return f"by definition, as it is the reference{', and no other has more' if highest else ''}"
+
+
+def _lacks_an_axis(task: TaskEvaluation) -> bool:
+    """Whether accuracy, speed or memory has no part in a ranking: nobody, or not everybody, has a figure for it."""
+    return bool(task.order) and any(entry.reason is Reason.NOT_MEASURED for entry in task.left_out)
+
+
+def _reasons(evaluation: Evaluation) -> set[Reason | None]:
+    """Why compared models have no Reference PER."""
+    return {row.scores.reference.reason for task in evaluation.tasks for row in task.rows if row.scores.reference}
 
 
 def _runner_up(evaluation: Evaluation) -> list[str]:

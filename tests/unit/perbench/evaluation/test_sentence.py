@@ -53,6 +53,35 @@ def test_the_reference_itself_can_be_the_best() -> None:
     assert headline(found).endswith("Reference PER 1.000 by definition, as it is the reference, and no other has more.")
 
 
+def test_the_reference_wins_most_tasks_and_another_has_more() -> None:
+    tasks = tuple(TOPICS.model_copy(update={"name": f"t{number}"}) for number in range(3))
+    even = {task.name: ONE_SLOT["topics"] for task in tasks}
+    seconds = {"t0": 1.1, "t1": 1.1, "t2": 0.2}
+    uneven = {task.name: replace(ONE_SLOT["topics"], seconds=seconds[task.name]) for task in tasks}
+    found = evaluate(results((model("even", even, tasks), model("uneven", uneven, tasks)), tasks))
+    assert headline(found).endswith("on two of three tasks: Reference PER 1.000 by definition, as it is the reference.")
+    assert remarks(found)[0].startswith("uneven follows with 1.")
+
+
+def test_the_sentence_does_not_speak_of_memory_that_was_not_measured() -> None:
+    elsewhere = [
+        model(name, {task: replace(shape, memory_mebibytes=None) for task, shape in shapes.items()})
+        for name, shapes in (("slow", ONE_SLOT), ("fast", TWO_THREADS))
+    ]
+    assert headline(evaluate(results(elsewhere))).startswith("fast has the highest Reference PER on both tasks: ")
+
+
+def test_nobody_reaches_the_floor() -> None:
+    found = evaluate(results(runs.four_models(), per={"qualityFloor": "0.99"}))
+    assert headline(found) == "No model is named best, because none reaches the quality floor."
+
+
+def test_a_reference_of_zero() -> None:
+    wrong = {task: replace(shape, right=0) for task, shape in ONE_SLOT.items()}
+    found = evaluate(results((model("wrong", wrong), model("fast", TWO_THREADS))))
+    assert headline(found) == "No model is named best, because a figure of the reference model wrong is 0."
+
+
 def test_a_failed_model_is_named() -> None:
     found = remarks(evaluate(runs.with_failed_model()))
     assert "Not compared, because it failed: two-threads." in found
@@ -106,9 +135,7 @@ def test_no_two_models_meet_on_any_task() -> None:
 
 def test_a_task_without_a_ranking_is_not_passed_over_in_silence() -> None:
     reference = model("a", {"topics": ONE_SLOT["topics"], "answers": invalid(ONE_SLOT["answers"])})
-    assert "on one of the one task that can be ranked" in headline(
-        evaluate(results((reference, model("b", TWO_THREADS))))
-    )
+    assert "on the one task that can be ranked: " in headline(evaluate(results((reference, model("b", TWO_THREADS)))))
 
 
 def test_who_won_more_tasks_and_failed_one_is_named() -> None:
