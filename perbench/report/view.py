@@ -125,8 +125,10 @@ def _notes(task: TaskEvaluation) -> tuple[str, ...]:
 
 
 def _plots(kind: TaskKind, rows: Sequence[Row], place: Mapping[str, int]) -> tuple[tuple[str, Plot], ...]:
-    points = [point for row in rows if (point := _point(row, place)) is not None]
-    title = f"throughput, {axes(kind, ' or '.join(sorted({row.unit for row in rows})))[1].unit}"
+    # Models ranked apart have another unit of throughput, or other prompts: one scale would compare them.
+    together = [row for row in rows if not row.apart]
+    points = [point for row in together if (point := _point(row, place)) is not None]
+    title = f"throughput, {axes(kind, ' or '.join(sorted({row.unit for row in together})))[1].unit}"
     wide, narrow = plot(points, title, FLAT), plot(points, title, NARROW, named=False)
     return (("wide", wide), ("narrow", narrow)) if wide and narrow else ()
 
@@ -154,7 +156,7 @@ def _both(interval: Interval | None) -> tuple[float, float] | None:
 
 
 def _drawn(task: TaskEvaluation) -> str:
-    front = [row.cell.model for row in task.rows if row.scores.pareto]
+    front = [row.cell.model for row in task.rows if row.scores.pareto and not row.apart]
     return f"Accuracy against throughput on {task.record.name}. On the Pareto front over all axes: {', '.join(front)}."
 
 

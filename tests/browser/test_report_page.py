@@ -44,6 +44,8 @@ addEventListener("load", () => {{
     return {{
       name: frame.id, width: frame.clientWidth, content: root.scrollWidth, height: root.scrollHeight,
       outside: outside.map((element) => element.tagName + "." + element.getAttribute("class")),
+      unfilled: [...root.querySelectorAll(".scores")].map((table) => table.getBoundingClientRect().right
+        - Math.max(...[...table.querySelectorAll("thead th")].map((head) => head.getBoundingClientRect().right))),
       styled: frame.contentWindow.getComputedStyle(root.querySelector(".scores")).tableLayout,
       scripts: frame.contentDocument.scripts.length,
       drawings: [...root.querySelectorAll(".scatter")].filter((one) => one.getBoundingClientRect().width > 0).map(
@@ -122,6 +124,12 @@ def test_the_page_does_not_overflow(measured: dict[str, dict[str, object]], name
     assert page["content"] <= width
     assert page["outside"] == []
     assert page["scripts"] == 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_columns_of_scores_fill_their_table(measured: dict[str, dict[str, object]], name: str, width: int) -> None:
+    assert all(gap < 1 for gap in measured[f"{name}-{width}"]["unfilled"]), "a cell spans a column that is hidden"
 
 
 @pytest.mark.parametrize(("width", "kind"), [(390, "scatter narrow"), (1400, "scatter wide")])
