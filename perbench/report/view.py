@@ -135,7 +135,8 @@ def _plots(kind: TaskKind, rows: Sequence[Row], place: Mapping[str, int]) -> tup
 
 def _point(row: Row, place: Mapping[str, int]) -> Point | None:
     figures, model = row.cell.figures, row.cell.model
-    if row.cell.excluded or figures.accuracy is None or figures.throughput is None:
+    # Without a front, before the end of a run, every circle would say that another beats it.
+    if row.scores.pareto is None or figures.accuracy is None or figures.throughput is None:
         return None
     memory = None if figures.memory_bytes is None else figures.memory_bytes / MEBIBYTE
     known = row.scores.uncertainty.figures if row.scores.uncertainty else FigureIntervals()

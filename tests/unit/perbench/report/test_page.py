@@ -236,6 +236,11 @@ def test_a_run_that_is_not_at_its_end() -> None:
     assert "given when the run is at its end" in text
 
 
+def test_nobody_is_drawn_behind_a_front_that_is_not_known() -> None:
+    assert "<circle class=" in render(runs.with_failed_model()), "the drawing is not there at all"
+    assert 'class="scatter' not in render(runs.interrupted())
+
+
 def test_missing_memory_is_a_dash_and_named() -> None:
     shapes = [ONE_SLOT, TWO_THREADS, runs.SMALL_CACHE, {"topics": replace(ONE_SLOT["topics"], memory_mebibytes=None)}]
     text = page_of(results([model(f"m{n}", shape, (TOPICS,)) for n, shape in enumerate(shapes)], (TOPICS,))).text
