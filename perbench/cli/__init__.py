@@ -8,8 +8,10 @@ import errno
 import importlib
 import os
 import sys
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = ("run", "load", "score", "report", "compare", "export", "validate", "crd")
 """Modules of this package, in the order `--help` shows them."""
@@ -20,7 +22,25 @@ _OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 def main() -> None:
     """Entry point: a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     if sys.stdout is None:  # the shell closed it
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    from perbench.errors import PerbenchError
+
+    try:
+        try:
+            _app()()
+        finally:
+            sys.stdout.flush()  # what is still buffered may be what does not fit
+    except PerbenchError as error:
+        sys.stderr.write(f"perbench: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("perbench: interrupted\n")
+        sys.exit(130)
+    except OSError as error:
+        _end_without_output(error)
+
+
+def _app() -> "typer.Typer":
     import typer
 
     app = typer.Typer(
@@ -33,21 +53,7 @@ def main() -> None:
     )
     for name in COMMANDS:
         importlib.import_module(f"perbench.cli.{name}").register(app)
-    from perbench.errors import PerbenchError
-
-    try:
-        try:
-            app()
-        finally:
-            sys.stdout.flush()  # what is still buffered may be what does not fit
-    except PerbenchError as error:
-        sys.stderr.write(f"perbench: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("perbench: interrupted\n")
-        sys.exit(130)
-    except OSError as error:
-        _end_without_output(error)
+    return app
 
 
 def _end_without_output(error: OSError) -> NoReturn:

@@ -1,6 +1,7 @@
 """`perbench load`: the load engine alone, against a server that already runs."""
 
 import json
+import math
 import os
 import sys
 from enum import StrEnum
@@ -49,11 +50,7 @@ def load(
         from perbench_bench.load import LoadRequest, run_load
     except ImportError as error:
         raise UsageError(f"the load engine is not installed ({error}): pip install 'perbench[bench]'") from error
-    if requests < 4 * concurrency:
-        raise UsageError(
-            f"--requests {requests}: at least four times --concurrency ({4 * concurrency}) are needed, or the "
-            "figures are those of a loop filling and draining"
-        )
+    _check(model, duration, requests, concurrency)
     protocols = {
         ProtocolFlag.OPENAI_CHAT: Protocol.OPENAI_CHAT,
         ProtocolFlag.OPENAI: Protocol.OPENAI,
@@ -62,13 +59,32 @@ def load(
     key = API_KEY if os.environ.get(API_KEY) else None
     target = Target(url=url, protocol=protocols[protocol], model=model, api_key_variable=key)
     request = LoadRequest(target, concurrency, requests, input_tokens, output_tokens, warmup, duration)
-    outcome = run_load(request, _show if sys.stderr.isatty() else _say_nothing)
+    try:
+        outcome = run_load(request, _show if sys.stderr.isatty() else _say_nothing)
+    except KeyboardInterrupt:
+        sys.stderr.write("perbench: interrupted; there are figures only at the end of a load\n")
+        raise typer.Exit(130) from None
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
     sys.stdout.write(json.dumps(outcome.document, indent=2) + "\n" if as_json else load_text(outcome.document))
     if outcome.failure:
         sys.stderr.write(f"perbench: {outcome.failure.reason}: {outcome.failure.message}\n")
     raise typer.Exit(outcome.exit_code)
+
+
+def _check(model: str, duration: float | None, requests: int, concurrency: int) -> None:
+    """Raises UsageError for what the options' own limits cannot say."""
+    from perbench.failures import UsageError
+
+    if not model.strip():
+        raise UsageError("--model is empty: give the name by which the server knows the model")
+    if duration is not None and not math.isfinite(duration):
+        raise UsageError(f"--duration {duration}: give a number of seconds, or leave it out for no limit")
+    if requests < 4 * concurrency:
+        raise UsageError(
+            f"--requests {requests}: at least four times --concurrency ({4 * concurrency}) are needed, or the "
+            "figures are those of a loop filling and draining"
+        )
 
 
 def _show(progress: "Progress") -> None:

@@ -119,15 +119,19 @@ def _read_error(reply: Reply, event: Json) -> None:
 
 
 def _message(body: bytes) -> str:
-    """The human part of an error body, whatever its form."""
+    """The human part of an error body, whatever its form, on one line."""
+    return " ".join(_detail(body).split())[:200] or "no message"
+
+
+def _detail(body: bytes) -> str:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body[:200].decode(errors="replace").strip() or "no message"
+        return body.decode(errors="replace")
     detail = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
     if isinstance(detail, dict):
         detail = detail.get("message", detail)
-    return str(detail)[:200]
+    return str(detail)
 
 
 def _count(value: JsonValue) -> int | None:

@@ -1,6 +1,7 @@
 """`perbench load` as a user types it."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,8 @@ def test_a_server_that_refuses_in_the_middle_is_exit_4_and_keeps_what_was_measur
         (("--requests", "15"), "--requests 15: at least four times --concurrency"),
         (("--concurrency", "0"), "--concurrency"),
         (("--rate", "3"), "--rate"),
+        (("--duration", "inf"), "perbench: --duration inf: give a number of seconds"),
+        (("--model", " "), "perbench: --model is empty"),
     ],
 )
 def test_bad_usage_is_exit_2(options: tuple[str, ...], said: str) -> None:
@@ -97,3 +100,18 @@ def test_a_bad_url_is_exit_2() -> None:
     done = load("127.0.0.1:9")
     assert done.returncode == 2
     assert "is not a URL" in done.stderr
+
+
+def test_an_interruption_is_one_line_and_exit_130(tmp_path: Path) -> None:
+    with recording_server(tmp_path) as server:
+        command = [sys.executable, "-c", "from perbench.cli import main; main()", "load", "--url", server.url]
+        options = "--model m --protocol tgi --concurrency 2 --requests 100000 --input-tokens 8 --output-tokens 4"
+        with subprocess.Popen(
+            [*command, *options.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            while not server.path.exists() or not server.requests():
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "perbench: interrupted; there are figures only at the end of a load\n"

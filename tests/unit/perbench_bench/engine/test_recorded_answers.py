@@ -122,3 +122,17 @@ def test_tokens_of_a_chunk_without_text_count_with_the_next() -> None:
         reader.feed(stamp, b"data: " + json.dumps(event).encode() + b"\n\n")
     reply = interpret(PROTOCOLS[Protocol.OPENAI_CHAT], reader.response, Ending.CLOSED)
     assert (reply.stamps, reply.tokens) == ([3, 5], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html>\n  <h1>Bad\r\n gateway</h1>\n</html>\n", "HTTP 502: <html> <h1>Bad gateway</h1> </html>"),
+        (b'{"error": {"message": "no\\nroom"}}', "HTTP 502: no room"),
+        (b" \n", "HTTP 502: no message"),
+    ],
+)
+def test_an_error_body_is_told_on_one_line(body: bytes, said: str) -> None:
+    reader = ResponseReader()
+    assert reader.feed(1, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert interpret(PROTOCOLS[Protocol.TGI], reader.response, Ending.COMPLETE).error == said
