@@ -65,7 +65,7 @@ def test_what_the_intervals_cover_stands_under_the_table(succeeded: Page) -> Non
 
 
 def test_unresolved_axes_are_named_with_their_rule(succeeded: Page) -> None:
-    told = "Accuracy left out of Published PER: the models differ by less than four standard errors (WithinNoise)."
+    told = "Accuracy left out of Published PER: the models differ by less than four standard errors."
     assert told in succeeded.text
     assert "Leaving out one model at a time reverses " in succeeded.text
 
@@ -159,6 +159,7 @@ def test_percentiles_without_enough_requests_say_so(succeeded: Page) -> None:
 
 def test_rounds_are_shown_against_the_mean(succeeded: Page) -> None:
     assert "Rounds and drift" in succeeded.text
+    assert "What all models have in common is drift of the machine." in succeeded.text
     assert "four-slots -3.9 %, -0.1 %, +4.1 %" in succeeded.text
     assert "All together +0.1 %, -0.4 %, +0.4 %" in succeeded.text
 
@@ -167,7 +168,9 @@ def test_figures_of_every_round_are_there(succeeded: Page) -> None:
     assert "Model Round 1 Round 2 Round 3 Reference PER two-threads 1.169 1.171 1.126" in succeeded.text
     assert "Memory, MiB two-threads 432 430 431" in succeeded.text
     once = page_of(runs.one_launch()).text
-    assert "Repeats and drift" in once
+    assert "Repeats and drift" not in once
+    assert "so drift of the machine cannot be told from the model itself" in once
+    assert "What all models have in common is drift of the machine." not in once
     assert "Model Repeat 1 Repeat 2 Repeat 3 Reference PER" in once
 
 
