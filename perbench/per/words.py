@@ -74,9 +74,9 @@ def why_left_out(left_out: LeftOut) -> str:
     """One sentence on an axis that took no part."""
     axis = left_out.axis.value
     if left_out.reason is Reason.UNRESOLVED:
-        return f"{axis} left out of Published PER: the models differ by less than 2 % of its maximum (Unresolved)"
+        return f"{axis} left out of Published PER: the models differ by less than 2 % of its maximum"
     if left_out.reason is Reason.WITHIN_NOISE:
-        return f"{axis} left out of Published PER: the models differ by less than four standard errors (WithinNoise)"
+        return f"{axis} left out of Published PER: the models differ by less than four standard errors"
     if left_out.reason is Reason.ZERO_WEIGHT:
         return f"{axis} left out: its weight is 0 (ZeroWeight)"
     if left_out.models:

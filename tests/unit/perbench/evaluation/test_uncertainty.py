@@ -106,7 +106,7 @@ def test_with_one_round_intervals_hold_within_one_launch() -> None:
 
 def test_an_axis_within_the_noise_is_left_out_and_named_with_its_rule() -> None:
     assert warned(runs.succeeded())["WithinNoise"] == (
-        "accuracy left out of Published PER: the models differ by less than four standard errors (WithinNoise)"
+        "accuracy left out of Published PER: the models differ by less than four standard errors"
     )
     with_accuracy = [replace(ONE_SLOT["topics"], right=2 + 7 * n, seconds=1 + n / 5) for n in range(4)]
     found = results([model(f"m{n}", {"topics": shape}, (TOPICS,)) for n, shape in enumerate(with_accuracy)], (TOPICS,))
