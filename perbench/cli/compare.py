@@ -26,7 +26,8 @@ def compare(
 
     Ratios with 95 % intervals, and what they show. Results that were not measured alike are refused.
 
-    Exit code: 0 nothing got worse, 5 something did (or is not measured any more), 2 the two cannot be compared.
+    Exit code: 0 nothing got worse, 5 something did (or is not measured any more), 2 the two cannot be compared, as
+    where one is not finished.
     """
     from perbench.cli import compare_text
     from perbench.comparison import compare_results

@@ -10,7 +10,16 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from perbench.comparison import Difference, Figure, ModelComparison, Ratio, ResultsComparison, Uncompared, Verdict
+from perbench.comparison import (
+    Difference,
+    Figure,
+    ModelComparison,
+    Ratio,
+    ResultsComparison,
+    Side,
+    Uncompared,
+    Verdict,
+)
 from perbench.comparison.compare import NOT_IN_RESULTS
 from perbench.failures import shorten
 from perbench.per.replicates import Basis
@@ -55,6 +64,10 @@ def lost(found: ResultsComparison) -> tuple[Uncompared, ...]:
 
 def why_not(found: ResultsComparison, names: tuple[str, str]) -> str:
     """One line: why the two are not compared."""
+    if found.unfinished:
+        own = [_clean(name) for side, name in zip(Side, names, strict=True) if side in found.unfinished]
+        are, them = ("is", "it") if len(own) == 1 else ("are", "them")
+        return f"{' and '.join(own)} {are} not finished: continue {them} first (perbench run FILE)"
     both = f"{_clean(names[0])} and {_clean(names[1])} are not compared"
     if not found.refused:
         return f"{both}: no model has figures worth comparing on the same task in both"
@@ -70,6 +83,7 @@ def to_json(found: ResultsComparison) -> str:
         "tolerance_percent": found.tolerance_percent,
         "reference": found.reference,
         "basis": found.basis.value if found.basis else None,
+        "unfinished": [side.value for side in found.unfinished],
         "differences": [_difference(entry) for entry in found.differences],
         "remarks": [_difference(entry) for entry in found.remarks],
         "models": [
@@ -96,7 +110,7 @@ def to_text(found: ResultsComparison, names: tuple[str, str], results: tuple[Res
     for role, name, own in zip(("baseline", "candidate"), names, results, strict=True):
         console.print(Text(f"{role:<10} {_clean(name)}  ({_clean(own.run_id)}, {own.start_time:%Y-%m-%d %H:%M} UTC)"))
     console.print()
-    if found.refused:
+    if found.differences:
         console.print(Text("Not compared, since the figures depend on what differs:"))
         _print_differences(console, found.differences)
     for task in results[1].tasks:

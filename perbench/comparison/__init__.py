@@ -8,6 +8,7 @@ from perbench.comparison.values import (
     ModelComparison,
     Ratio,
     ResultsComparison,
+    Side,
     Uncompared,
     Verdict,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "ModelComparison",
     "Ratio",
     "ResultsComparison",
+    "Side",
     "Uncompared",
     "Verdict",
     "compare_results",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from perbench.comparison.provenance import differences, remarks
 from perbench.comparison.ratios import Pair, ratios
-from perbench.comparison.values import TOLERANCE_PERCENT, ModelComparison, ResultsComparison, Uncompared
+from perbench.comparison.values import TOLERANCE_PERCENT, ModelComparison, ResultsComparison, Side, Uncompared
 from perbench.evaluation import Evaluation, evaluate, settings_of
 from perbench.evaluation.replicates import basis_of, measured_items, replicates
 from perbench.evaluation.scores import measured
@@ -32,22 +32,33 @@ def compare_results(
     """
     if not 0 <= tolerance_percent < 100:
         raise ValueError(f"a tolerance of {tolerance_percent} % is not within 0 to 100 %")
-    found = ResultsComparison(differences(baseline, candidate), remarks(baseline, candidate))
-    if found.refused:
-        return replace(found, tolerance_percent=tolerance_percent)
     # One meaning of the axes for both: that of the baseline.
     first = settings_of(baseline)
     given = settings or Settings(weights=first.weights or None)
     used = replace(given, reference=given.reference or first.reference)
     second = replace(settings_of(candidate), latency_basis=first.latency_basis, memory_basis=first.memory_basis)
     evaluations = evaluate(baseline, first), evaluate(candidate, second)
+    found = ResultsComparison(
+        differences(baseline, candidate),
+        remarks(baseline, candidate),
+        tolerance_percent=tolerance_percent,
+        unfinished=tuple(side for side, own in zip(Side, evaluations, strict=True) if own.verdict.exit_code is None),
+    )
+    return found if found.refused else _compared(found, evaluations, used)
+
+
+def _compared(
+    found: ResultsComparison, evaluations: tuple[Evaluation, Evaluation], used: Settings
+) -> ResultsComparison:
+    """`found`, with what the two have in common and what they have not."""
+    baseline, candidate = (own.results for own in evaluations)
     models: list[ModelComparison] = []
     uncompared: list[Uncompared] = []
     for task in {task.name: task for task in (*baseline.tasks, *candidate.tasks)}.values():
         rows = _rows(evaluations[0], task.name), _rows(evaluations[1], task.name)
         uncompared += _uncompared(task.name, *rows)
         pairs = _pairs(task, baseline, candidate, *rows)
-        found_ratios = ratios(pairs, used, tolerance_percent / 100, Chance(task.name))
+        found_ratios = ratios(pairs, used, found.tolerance_percent / 100, Chance(task.name))
         models += [ModelComparison(task.name, pair.model, found_ratios[pair.model]) for pair in pairs]
     bases = {basis_of(baseline), basis_of(candidate)}
     return replace(
@@ -56,7 +67,6 @@ def compare_results(
         uncompared=tuple(uncompared),
         basis=(Basis.REPEATS if Basis.REPEATS in bases else Basis.LAUNCHES) if models else None,
         reference=used.reference,
-        tolerance_percent=tolerance_percent,
     )
 
 

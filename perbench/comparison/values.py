@@ -11,6 +11,13 @@ TOLERANCE_PERCENT = 5.0
 """By how much an interval must exclude 1: less is of no use to anyone, and a machine is rarely steadier."""
 
 
+class Side(StrEnum):
+    """One of the two results."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+
+
 class Figure(StrEnum):
     """What is compared: the four raw axes, and Reference PER. The values of axes are those of `Axis`."""
 
@@ -101,7 +108,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ResultsComparison:
-    """Two results. Refused where `differences` is not empty: then nothing else is given but the remarks."""
+    """Two results. Refused where `differences` is not empty, or one of them is unfinished: then it has no models."""
 
     differences: tuple[Difference, ...]
     """What forbids to compare: a ratio would measure that, not the models."""
@@ -114,11 +121,13 @@ class ResultsComparison:
     reference: str | None = None
     """The reference model of Reference PER, in both."""
     tolerance_percent: float = TOLERANCE_PERCENT
+    unfinished: tuple[Side, ...] = ()
+    """Runs that are not at their end: their models would look lost, and nothing says what becomes of them."""
 
     @property
     def refused(self) -> bool:
-        """Whether the results are too unlike."""
-        return bool(self.differences)
+        """Whether the results are too unlike, or one is not at its end."""
+        return bool(self.differences or self.unfinished)
 
     @property
     def regressed(self) -> tuple[ModelComparison, ...]:

@@ -97,6 +97,24 @@ def test_json_of_unlike_results_says_what_differs(compared: Perbench) -> None:
     assert [entry["what"] for entry in found["remarks"]] == ["provenance.python"]
 
 
+def test_an_unfinished_run_is_to_be_continued_first(compared: Perbench) -> None:
+    advice = "continue it first (perbench run FILE)\n"
+    code, out, err = compared(runs.succeeded(), runs.interrupted())
+    assert (code, err) == (2, f"perbench: after.json is not finished: {advice}")
+    assert "not any more" not in out
+    code, _, err = compared(runs.interrupted(), runs.succeeded())
+    assert (code, err) == (2, f"perbench: before.json is not finished: {advice}")
+    code, out, err = compared(runs.interrupted(), runs.interrupted(), "--json")
+    assert (code, err) == (
+        2,
+        "perbench: before.json and after.json are not finished: continue them first (perbench run FILE)\n",
+    )
+    found = json.loads(out)
+    assert (found["comparable"], found["regressed"]) == (False, False)
+    assert found["unfinished"] == ["baseline", "candidate"]
+    assert found["uncompared"] == []
+
+
 def test_a_model_that_nobody_asked_for_is_not_lost(compared: Perbench) -> None:
     code, out, _ = compared(runs.succeeded(), runs.results(four_models()[:3]))
     assert code == 0
