@@ -42,8 +42,11 @@ def assess(
     own = [replicates[row.model] for row in comparison.compared if row.model in replicates]
     fewest = min((entry.n for entry in own), default=0) if len(own) == len(comparison.compared) else 0
     reason = _why_none(comparison, own, fewest)
-    draws = draw_figures(comparison.compared, own, _names(comparison), chance or Chance()) if reason is None else None
-    noise = within_noise(comparison, draws) if draws is not None else ()
+    source = chance or Chance()
+    draws = draw_figures(comparison.compared, own, _names(comparison), source) if reason is None else None
+    # The error of accuracy comes from the items: a single replicate tells it.
+    known = draws or (_accuracy_alone(comparison, own, source) if fewest else None)
+    noise = within_noise(comparison, known) if known is not None else ()
     on_published = published(rows, settings.bounds, settings.weights, noise)
     on_reference = reference(rows, settings.reference, settings.quality_floor, settings.weights)
     found: dict[str, ModelUncertainty] = {}
@@ -53,15 +56,11 @@ def assess(
             own[column].model: _model(column, own[column], draws, scores, (on_published, on_reference))
             for column in range(len(own))
         }
-    left = {score.model for score in comparison.out}
-    models = [
-        found.get(row.model)
-        or ModelUncertainty(row.model, reason=Reason.MISSING_FIGURE if row.model in left else reason)
-        for row in rows
-    ]
+    out = {score.model: ModelUncertainty(score.model, reason=Reason.MISSING_FIGURE) for score in comparison.out}
+    found = out | found
     bases = {entry.basis for entry in own}
     uncertainty = TaskUncertainty(
-        models=tuple(models),
+        models=tuple(found.get(row.model, ModelUncertainty(row.model, reason=reason)) for row in rows),
         replicates=fewest,
         basis=Basis.REPEATS if Basis.REPEATS in bases else next(iter(bases), None),
         unequal=draws.unequal if draws is not None else (),
@@ -90,13 +89,22 @@ def _names(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
+def _accuracy_alone(comparison: Comparison, replicates: Sequence[Replicates], chance: Chance) -> FigureDraws | None:
+    """Draws of accuracy, and of nothing else. None: it is no figure of all, or its items tell no error."""
+    if Axis.ACCURACY not in comparison.axes or _has_too_few_items(comparison, replicates):
+        return None
+    return draw_figures(comparison.compared, replicates, (ACCURACY,), chance)
+
+
 def _why_none(comparison: Comparison, replicates: Sequence[Replicates], fewest: int) -> Reason | None:
     """Why there is no interval for anyone; None: there is."""
     if fewest < FEWEST_REPLICATES:
         return Reason.TOO_FEW_REPLICATES
-    if ACCURACY in _names(comparison) and min(own.clusters for own in replicates) < FEWEST_CLUSTERS:
-        return Reason.TOO_FEW_ITEMS
-    return None
+    return Reason.TOO_FEW_ITEMS if _has_too_few_items(comparison, replicates) else None
+
+
+def _has_too_few_items(comparison: Comparison, replicates: Sequence[Replicates]) -> bool:
+    return ACCURACY in _names(comparison) and min(own.clusters for own in replicates) < FEWEST_CLUSTERS
 
 
 def _model(

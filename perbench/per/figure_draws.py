@@ -59,7 +59,8 @@ class FigureDraws:
 def draw_figures(
     rows: Sequence[Measured], replicates: Sequence[Replicates], names: tuple[str, ...], chance: Chance
 ) -> FigureDraws:
-    """Draw the figures `names` (all measured for all `rows`; `replicates` in the same order, each n >= 3).
+    """Draw the figures `names` (all measured for all `rows`; `replicates` in the same order, each n >= 3, for
+    accuracy alone n >= 1).
 
     ValueError where accuracy is among them and the items are of a single source.
     """

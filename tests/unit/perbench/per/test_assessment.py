@@ -247,6 +247,26 @@ def test_accuracy_within_four_standard_errors_of_what_items_do_not_explain() -> 
     assert assess(*task(accuracies=(0.50, 0.55, 0.6, 0.65))).published.left_out == ()
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_items_tell_the_noise_of_accuracy_without_replicates(n: int) -> None:
+    # One item of 24 apart. Throughput is as close, but its error is not known: it stays in.
+    rows, replicates = task((18 / 24, 18 / 24, 17 / 24, 18 / 24), (104, 100, 101, 102), steps=STEPS[:n], items=24)
+    found = assess(rows, replicates)
+    assert found.uncertainty.reason is Reason.TOO_FEW_REPLICATES
+    assert found.published.left_out == (LeftOut(Axis.ACCURACY, Reason.WITHIN_NOISE),)
+    assert all(no_interval(own) for own in found.uncertainty.models)
+    # Where most items tell the models apart, accuracy stands out of the noise.
+    assert assess(*task(steps=STEPS[:n], items=24)).published.left_out == ()
+    # A table has no items.
+    assert assess(rows, {}).published.left_out == ()
+
+
+def test_one_source_tells_no_noise_of_accuracy() -> None:
+    rows, replicates = task((18 / 24, 18 / 24, 17 / 24, 18 / 24), steps=STEPS[:1], items=24)
+    together = {name: replace(own, sources=np.zeros(24, dtype=np.int64)) for name, own in replicates.items()}
+    assert assess(rows, together).published.left_out == ()
+
+
 def test_an_axis_with_bounds_is_not_within_noise() -> None:
     settings = Settings(bounds={Axis.THROUGHPUT: (0, 200)})
     assert assess(*task(throughputs=(104, 100, 101, 102)), settings).published.left_out == ()
