@@ -112,6 +112,9 @@ class ClosedLoop:
                 self._sweeper.cancel()
             for slot in self._slots:
                 slot.close()
+            # A connection that is being opened must be gone before the loop is: uvloop has crashed otherwise.
+            opening = [slot.connecting for slot in self._slots if slot.connecting]
+            await asyncio.gather(*opening, return_exceptions=True)
 
     def ended(self, exchange: Exchange) -> None:
         """A slot's request has ended: note it for reading, after the bytes that wait now."""
@@ -172,7 +175,7 @@ class Slot:
         self._owner = owner
         self._address = address
         self._connection: Connection | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self.connecting: asyncio.Task[None] | None = None
         self._resting: asyncio.TimerHandle | None = None
         self._failures = 0
 
@@ -182,8 +185,8 @@ class Slot:
 
     def close(self) -> None:
         """Drop everything."""
-        if self._connecting:
-            self._connecting.cancel()
+        if self.connecting:
+            self.connecting.cancel()
         if self._resting:
             self._resting.cancel()
         if self._connection:
@@ -242,8 +245,8 @@ class Slot:
     def _connect(self, exchange: Exchange, since: int) -> None:
         if self._connection:
             self._connection.close()
-        self._connecting = self._owner.loop.create_task(self._open(exchange, since))
-        self._connecting.add_done_callback(self._opened)
+        self.connecting = self._owner.loop.create_task(self._open(exchange, since))
+        self.connecting.add_done_callback(self._opened)
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
