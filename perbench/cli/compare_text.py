@@ -30,6 +30,7 @@ from perbench.results import Results
 WIDTH = 80
 MEBIBYTE = 1024 * 1024
 NAME_LENGTH = 300
+MEASURED = "measured"
 
 FIGURES = {
     Figure.ACCURACY: "accuracy",
@@ -112,7 +113,7 @@ def to_text(found: ResultsComparison, names: tuple[str, str], results: tuple[Res
     console.print()
     if found.differences:
         console.print(Text("Not compared, since the figures depend on what differs:"))
-        _print_differences(console, found.differences)
+        _print_pairs(console, [(entry.what, entry.baseline, entry.candidate) for entry in found.differences])
     for task in results[1].tasks:
         entries = [entry for entry in found.models if entry.task == task.name]
         if not entries:
@@ -124,9 +125,12 @@ def to_text(found: ResultsComparison, names: tuple[str, str], results: tuple[Res
     if found.models or lost(found):
         for line in _sentences(found):
             console.print(Text(textwrap.fill(line, WIDTH)))
+    elif found.uncompared:
+        console.print(Text("No figures to compare (why not in the baseline / in the candidate):"))
+        _print_pairs(console, [_why_uncompared(entry) for entry in found.uncompared])
     if found.remarks:
         console.print(Text("What differs besides:"))
-        _print_differences(console, found.remarks)
+        _print_pairs(console, [(entry.what, entry.baseline, entry.candidate) for entry in found.remarks])
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
@@ -192,9 +196,14 @@ def _named(entry: ModelComparison, verdict: Verdict) -> str:
     return f"{_clean(entry.model)} on {_clean(entry.task)} ({', '.join(figures)})"
 
 
-def _print_differences(console: Console, differences: Sequence[Difference]) -> None:
-    for entry in differences:
-        line = f"{_clean(entry.what)}: {_clean(entry.baseline)} / {_clean(entry.candidate)}"
+def _why_uncompared(entry: Uncompared) -> tuple[str, str, str]:
+    return f"{entry.model} on {entry.task}", entry.baseline or MEASURED, entry.candidate or MEASURED
+
+
+def _print_pairs(console: Console, pairs: Sequence[tuple[str, str, str]]) -> None:
+    """What; in the baseline, in the candidate."""
+    for what, baseline, candidate in pairs:
+        line = f"{_clean(what)}: {_clean(baseline)} / {_clean(candidate)}"
         console.print(Text(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ")))
 
 

@@ -137,9 +137,18 @@ def test_without_enough_repeats_there_is_no_verdict(compared: Perbench) -> None:
 
 def test_nothing_in_common_that_was_measured(compared: Perbench) -> None:
     failed = runs.results([failed_model(name, OUT_OF_MEMORY) for name in runs.NAMES])
-    code, _, err = compared(failed, failed)
+    code, out, err = compared(failed, failed)
     assert code == 2
     assert err.endswith("not compared: no model has figures worth comparing on the same task in both\n")
+    assert "  one-slot on topics: ModelFailed / ModelFailed\n" in out
+    assert "  two-threads on answers: ModelFailed / ModelFailed\n" in out
+
+
+def test_what_failed_before_and_is_measured_now_is_named_where_nothing_is_compared(compared: Perbench) -> None:
+    code, out, _ = compared(runs.results([failed_model("one-slot", OUT_OF_MEMORY)]), runs.one_model())
+    assert code == 2
+    assert "No figures to compare (why not in the baseline / in the candidate):\n" in out
+    assert "  one-slot on topics: ModelFailed / measured\n" in out
 
 
 def test_no_control_character_reaches_the_terminal(compared: Perbench) -> None:
