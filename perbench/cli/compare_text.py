@@ -31,6 +31,8 @@ WIDTH = 80
 MEBIBYTE = 1024 * 1024
 NAME_LENGTH = 300
 MEASURED = "measured"
+UNTOLD = frozenset({Verdict.TOO_FEW_REPEATS, Verdict.NO_RATIO})
+"""Of these nothing is shown, and nothing is shown not to be."""
 
 FIGURES = {
     Figure.ACCURACY: "accuracy",
@@ -177,15 +179,18 @@ def _sentences(found: ResultsComparison) -> Iterator[str]:
     limit = f"by more than {found.tolerance_percent:g} %"
     if worse:
         yield f"Worse {limit}: {'; '.join(worse)}."
-    elif found.models:
+    elif any(entry.verdict not in UNTOLD for entry in found.models):
         yield f"Nothing is shown to be worse {limit}."
+    elif any(entry.verdict is Verdict.NO_RATIO for entry in found.models):
+        yield "No figure has an interval: nothing is shown."
     better = [entry for entry in found.models if any(r.verdict is Verdict.IMPROVED for r in entry.ratios)]
     if better:
         yield f"Better {limit}: {'; '.join(_named(entry, Verdict.IMPROVED) for entry in better)}."
     for gone in lost(found):
         yield f"Measured in the baseline, not any more: {_clean(gone.model)} on {_clean(gone.task)} ({gone.candidate})."
-    if any(entry.verdict is Verdict.TOO_FEW_REPEATS for entry in found.models):
-        yield "Where there are fewer than three repeats there is no interval, and no verdict."
+    if few := [entry for entry in found.models if any(r.verdict is Verdict.TOO_FEW_REPEATS for r in entry.ratios)]:
+        where = "" if len(few) == len(found.models) else f" for {'; '.join(_place(entry) for entry in few)}"
+        yield f"Too few repeats to tell{where}: fewer than three give no interval, and no verdict."
     elif found.basis is Basis.REPEATS:
         yield "The intervals hold what changes within one launch, not what a new start changes."
 
@@ -193,7 +198,11 @@ def _sentences(found: ResultsComparison) -> Iterator[str]:
 def _named(entry: ModelComparison, verdict: Verdict) -> str:
     """A model, its task, and the figures with that verdict."""
     figures = [FIGURES[ratio.figure].partition(",")[0] for ratio in entry.ratios if ratio.verdict is verdict]
-    return f"{_clean(entry.model)} on {_clean(entry.task)} ({', '.join(figures)})"
+    return f"{_place(entry)} ({', '.join(figures)})"
+
+
+def _place(entry: ModelComparison) -> str:
+    return f"{_clean(entry.model)} on {_clean(entry.task)}"
 
 
 def _why_uncompared(entry: Uncompared) -> tuple[str, str, str]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from perbench.record import to_text
+from perbench.cli.compare_text import to_text
+from perbench.comparison import Figure, ModelComparison, Ratio, ResultsComparison, Verdict
+from perbench.record import to_text as results_text
 from perbench.results import Results
 from tests.support import results as runs
 from tests.support.cli import Perbench, runner
@@ -42,6 +44,10 @@ def one_repeat() -> Results:
     return runs.results([model(name, FOUR_SLOTS, rounds=1) for name in ("a", "b")], rounds=1)
 
 
+def three_repeats() -> Results:
+    return runs.results([model(name, FOUR_SLOTS, rounds=1, repeats=3) for name in ("a", "b")], rounds=1, repeats=3)
+
+
 @pytest.fixture
 def compared(perbench: Perbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Perbench:
     """Compares two results: exit code, standard output, standard error."""
@@ -49,7 +55,7 @@ def compared(perbench: Perbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     def compare(before: Results, after: Results, *flags: str) -> tuple[int, str, str]:
         for name, results in (("before.json", before), ("after.json", after)):
-            Path(name).write_text(to_text(results), encoding="utf-8")
+            Path(name).write_text(results_text(results), encoding="utf-8")
         return perbench("compare", "before.json", "after.json", *flags)
 
     return compare
@@ -129,10 +135,40 @@ def test_a_wider_tolerance_regresses_later(compared: Perbench) -> None:
 
 
 def test_without_enough_repeats_there_is_no_verdict(compared: Perbench) -> None:
-    code, out, _ = compared(one_repeat(), one_repeat())
-    assert code == 0
-    assert "too few repeats" in out
-    assert "Where there are fewer than three repeats there is no interval, and no verdict." in " ".join(out.split())
+    for before, after in (
+        (one_repeat(), one_repeat()),
+        (one_repeat(), three_repeats()),
+        (three_repeats(), one_repeat()),
+    ):
+        code, out, _ = compared(before, after)
+        assert code == 0
+        assert "too few repeats" in out
+        assert "Nothing is shown to be worse" not in out
+        last = "Too few repeats to tell: fewer than three give no interval, and no verdict."
+        assert out.endswith(f"\n\n{last}\n")
+
+
+def test_the_sentence_names_whom_too_few_repeats_concern() -> None:
+    def entry(name: str, verdict: Verdict) -> ModelComparison:
+        return ModelComparison("topics", name, (Ratio(Figure.LATENCY, 1.0, 1.0, 1.0, None, verdict),))
+
+    def sentences(*entries: ModelComparison) -> str:
+        text = to_text(ResultsComparison((), (), entries), ("a", "b"), (runs.succeeded(), runs.succeeded()))
+        return " ".join(text.rpartition("\n\n")[2].split())
+
+    few, same, none = (
+        entry(name, verdict)
+        for name, verdict in (
+            ("few", Verdict.TOO_FEW_REPEATS),
+            ("same", Verdict.NO_DIFFERENCE),
+            ("none", Verdict.NO_RATIO),
+        )
+    )
+    assert sentences(few, same) == (
+        "Nothing is shown to be worse by more than 5 %."
+        " Too few repeats to tell for few on topics: fewer than three give no interval, and no verdict."
+    )
+    assert sentences(none) == "No figure has an interval: nothing is shown."
 
 
 def test_nothing_in_common_that_was_measured(compared: Perbench) -> None:
@@ -159,7 +195,7 @@ def test_no_control_character_reaches_the_terminal(compared: Perbench) -> None:
 
 def test_a_bad_file_is_named(perbench: Perbench, tmp_path: Path) -> None:
     good = tmp_path / "good.json"
-    good.write_text(to_text(runs.succeeded()), encoding="utf-8")
+    good.write_text(results_text(runs.succeeded()), encoding="utf-8")
     code, out, err = perbench("compare", good, tmp_path / "none.json")
     assert (code, out) == (2, "")
     assert (
