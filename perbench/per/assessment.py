@@ -49,15 +49,11 @@ def assess(
     noise = within_noise(comparison, known) if known is not None else ()
     on_published = published(rows, settings.bounds, settings.weights, noise)
     on_reference = reference(rows, settings.reference, settings.quality_floor, settings.weights)
-    found: dict[str, ModelUncertainty] = {}
-    if draws is not None:
-        scores = push(draws, comparison, on_published, on_reference, settings)
-        found = {
-            own[column].model: _model(column, own[column], draws, scores, (on_published, on_reference))
-            for column in range(len(own))
-        }
-    out = {score.model: ModelUncertainty(score.model, reason=Reason.MISSING_FIGURE) for score in comparison.out}
-    found = out | found
+    scores = push(draws, comparison, on_published, on_reference, settings) if draws is not None else None
+    found = {score.model: ModelUncertainty(score.model, reason=Reason.MISSING_FIGURE) for score in comparison.out}
+    if draws is not None and scores is not None:
+        scales = (on_published, on_reference)
+        found |= {entry.model: _model(column, entry, draws, scores, scales) for column, entry in enumerate(own)}
     bases = {entry.basis for entry in own}
     uncertainty = TaskUncertainty(
         models=tuple(found.get(row.model, ModelUncertainty(row.model, reason=reason)) for row in rows),
@@ -65,6 +61,7 @@ def assess(
         basis=Basis.REPEATS if Basis.REPEATS in bases else next(iter(bases), None),
         unequal=draws.unequal if draws is not None else (),
         reason=reason,
+        nobody_ranked=scores.nobody if scores is not None else None,
     )
     return Assessment(on_published, on_reference, uncertainty)
 

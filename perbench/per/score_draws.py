@@ -27,6 +27,8 @@ class ScoreDraws:
     no Reference values, or a model that could win cannot be drawn."""
     ranked: FloatArray | None
     """Share of draws in which a model reaches the quality floor, shape (models,). None: no floor, or no accuracy."""
+    nobody: float | None
+    """Share of draws in which no model does. None: as for `ranked`."""
 
 
 def push(
@@ -39,9 +41,10 @@ def push(
     """Score every draw on the axes, and with the settings, that the measured figures are scored with."""
     reaches = _reaching_floor(draws, comparison, settings.quality_floor)
     ranked = None if reaches is None else reaches.mean(axis=0)
+    nobody = None if reaches is None else float((~reaches.any(axis=1)).mean())
     goodness = _goodness(draws, comparison, on_reference, settings)
     if goodness is None:
-        return ScoreDraws(_published(draws, comparison, on_published, settings), None, None, ranked)
+        return ScoreDraws(_published(draws, comparison, on_published, settings), None, None, ranked, nobody)
     unknown = (np.isfinite(goodness).any(axis=0) & ~draws.drawn).any()
     yardstick = [row.model for row in comparison.compared].index(str(on_reference.reference))
     return ScoreDraws(
@@ -49,6 +52,7 @@ def push(
         reference=_ratios(goodness, yardstick),
         best=None if unknown else _shares_won(goodness, reaches),
         ranked=ranked,
+        nobody=nobody,
     )
 
 

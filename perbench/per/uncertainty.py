@@ -73,6 +73,9 @@ class TaskUncertainty:
     one, and its interval is wider."""
     reason: Reason | None = None
     """Why no model has an interval."""
+    nobody_ranked: float | None = None
+    """Share of draws in which no model's accuracy reaches the quality floor: what the probabilities of being the best
+    lack of 1. None: no floor, or nothing was drawn."""
 
     def of(self, model: str) -> ModelUncertainty:
         """One model's. KeyError where it was not given."""

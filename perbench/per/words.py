@@ -25,6 +25,13 @@ def likelihood(probability: float) -> str:
     return "< 1 %" if probability < 0.005 else f"{100 * probability:.0f} %"
 
 
+def nobody_ranked(share: float | None) -> str:
+    """Why the probabilities of being the best add up to less than 1. Empty where they do not, to the percent."""
+    if share is None or share < 0.005:
+        return ""
+    return f"In {likelihood(share)} of the draws no model reaches the quality floor, so none of them is the best."
+
+
 def published_cell(score: Score) -> str:
     """`0.644`, `0 (worst on memory)` or `-`."""
     return _cell(score, "worst on {axes}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from perbench.evaluation.sentence import why_no_score
 from perbench.evaluation.values import Exclusion, Row, TaskEvaluation
 from perbench.per import Basis, ModelUncertainty, Reason, Score
-from perbench.per.words import ABSENT, ends, likelihood, published_cell, reference_cell, why_absent
+from perbench.per.words import ABSENT, ends, likelihood, nobody_ranked, published_cell, reference_cell, why_absent
 from perbench.report.bars import Strip
 from perbench.report.document import DASH
 from perbench.report.scales import Scale, Tick, scale_of
@@ -80,6 +80,8 @@ class ScoreView:
     """Whether anybody has a probability of being the best."""
     covers: str
     """What the intervals hold, or why there are none; empty before the end of the run."""
+    unranked: str
+    """How often nobody reaches the quality floor; empty where somebody always does."""
     absent: str
     """Why nobody has a Published PER; empty where somebody has one."""
 
@@ -97,6 +99,7 @@ def score_view(task: TaskEvaluation, rows: Sequence[Row], launches: int, repeats
         one=scale.position(1.0),
         uncertain=any(line.likely for line in lines),
         covers=_covers(task, launches, repeats),
+        unranked=nobody_ranked(task.uncertainty.nobody_ranked) if task.uncertainty else "",
         absent=absent,
     )
 

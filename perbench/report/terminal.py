@@ -10,7 +10,7 @@ from rich.text import Text
 from perbench.evaluation.sentence import headline, remarks, why_no_score
 from perbench.evaluation.values import Evaluation, Row, TaskEvaluation
 from perbench.failures import shorten
-from perbench.per.words import ABSENT, ends, likelihood, published_cell, reference_cell
+from perbench.per.words import ABSENT, ends, likelihood, nobody_ranked, published_cell, reference_cell
 from perbench.report.figures import THOUSAND, axes, bases, money
 from perbench.report.notices import notices
 
@@ -30,6 +30,8 @@ def table(evaluation: Evaluation) -> str:
         if any(row.scores.reference for row in task.rows):
             console.print()
             console.print(_scores(task))
+            if task.uncertainty and (said := nobody_ranked(task.uncertainty.nobody_ranked)):
+                console.print(Text(said))
         if any(row.cost for row in task.rows):
             console.print()
             console.print(_costs(task))

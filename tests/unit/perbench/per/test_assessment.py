@@ -221,6 +221,18 @@ def test_a_quality_floor_counts_in_every_draw() -> None:
 def test_a_floor_that_nobody_reaches() -> None:
     found = assess(*task(), Settings(quality_floor=1.0))
     assert [own.probability_best for own in found.uncertainty.models] == [0] * 4
+    assert found.uncertainty.nobody_ranked == 1
+
+
+def test_draws_in_which_nobody_reaches_the_floor_are_what_the_best_lack_of_1() -> None:
+    # One set of items for all, nested answers: where the best model is under the floor, all are.
+    found = assess(*task(accuracies=(0.4, 0.5, 0.55, 0.6)), Settings(quality_floor=0.62)).uncertainty
+    best = sum(own.probability_best or 0 for own in found.models)
+    assert found.nobody_ranked == pytest.approx(1 - best)
+    assert found.nobody_ranked == pytest.approx(1 - (found.of("d").probability_ranked or 0))
+    assert 0.4 < found.nobody_ranked < 0.9
+    assert assess(*task()).uncertainty.nobody_ranked is None
+    assert assess(*task(), Settings(quality_floor=0.1)).uncertainty.nobody_ranked == 0
 
 
 def test_a_floor_beside_accuracy_of_weight_0() -> None:

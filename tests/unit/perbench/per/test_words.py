@@ -21,6 +21,12 @@ def test_axis_names() -> None:
     assert words.axis_names((Axis.THROUGHPUT, Axis.MEMORY, Axis.LATENCY)) == "throughput, memory and latency"
 
 
+def test_draws_in_which_nobody_is_ranked() -> None:
+    said = "In 35 % of the draws no model reaches the quality floor, so none of them is the best."
+    assert words.nobody_ranked(0.349) == said
+    assert words.nobody_ranked(None) == words.nobody_ranked(0.004) == ""
+
+
 OF_AXES = {Reason.UNRESOLVED, Reason.WITHIN_NOISE, Reason.NOT_MEASURED, Reason.ZERO_WEIGHT}
 
 

@@ -106,6 +106,12 @@ def test_settings_that_are_not_the_defaults_stand_where_they_matter() -> None:
         assert fact in text
 
 
+def test_draws_in_which_no_model_reaches_the_floor_are_said(succeeded: Page) -> None:
+    text = page_of(results(runs.four_models(), per={"qualityFloor": "0.75"})).text
+    assert re.search(r"In \d+ % of the draws no model reaches the quality floor, so none of them is the best", text)
+    assert "of the draws no model" not in succeeded.text
+
+
 def test_costs_stand_where_there_is_a_price(succeeded: Page) -> None:
     text = page_of(runs.with_every_setting()).text
     assert "A million output tokens $, lower is better two-threads 3.24 3.10–3.38" in text  # noqa: RUF001 - a range

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,3 +68,14 @@ def test_warnings_that_say_the_same_stand_once() -> None:
 def test_repeats_and_a_single_round_are_said() -> None:
     text = table(evaluate(results([model("m", ONE_SLOT, rounds=1, repeats=3)], rounds=1, repeats=3)))
     assert "topics (classification): 24 items, 4 at a time, 1 round of 3 repeats" in text
+
+
+def test_draws_in_which_no_model_reaches_the_floor_are_said() -> None:
+    def text(floor: str) -> str:
+        found = results(runs.four_models(), per={"qualityFloor": floor})
+        return " ".join(table(evaluate(found)).split())
+
+    assert re.search(
+        r"In \d+ % of the draws no model reaches the quality floor, so none of them is the best", text("0.75")
+    )
+    assert "of the draws" not in text("0.1")
