@@ -22,6 +22,7 @@ from perbench.comparison import (
 )
 from perbench.comparison.compare import NOT_IN_RESULTS
 from perbench.failures import shorten
+from perbench.per.measured import Axis
 from perbench.per.replicates import Basis
 from perbench.per.words import ABSENT
 from perbench.report.figures import axes, significant
@@ -97,6 +98,11 @@ def to_json(found: ResultsComparison) -> str:
                 "ratios": [_ratio(ratio) for ratio in entry.ratios],
             }
             for entry in found.models
+        ],
+        "lost_figures": [
+            {"task": entry.task, "model": entry.model, "figure": figure.value}
+            for entry in found.models
+            for figure in entry.lost
         ],
         "uncompared": [
             {"task": entry.task, "model": entry.model, "baseline": entry.baseline, "candidate": entry.candidate}
@@ -188,6 +194,7 @@ def _sentences(found: ResultsComparison) -> Iterator[str]:
         yield f"Better {limit}: {'; '.join(_named(entry, Verdict.IMPROVED) for entry in better)}."
     for gone in lost(found):
         yield f"Measured in the baseline, not any more: {_clean(gone.model)} on {_clean(gone.task)} ({gone.candidate})."
+    yield from _lost_axes(found.models)
     if few := [entry for entry in found.models if any(r.verdict is Verdict.TOO_FEW_REPEATS for r in entry.ratios)]:
         where = "" if len(few) == len(found.models) else f" for {'; '.join(_place(entry) for entry in few)}"
         yield f"Too few repeats to tell{where}: fewer than three give no interval, and no verdict."
@@ -195,9 +202,39 @@ def _sentences(found: ResultsComparison) -> Iterator[str]:
         yield "The intervals hold what changes within one launch, not what a new start changes."
 
 
+def _lost_axes(entries: Sequence[ModelComparison]) -> Iterator[str]:
+    """What the candidate does not measure any more, and what Reference PER is compared without."""
+    for task in dict.fromkeys(entry.task for entry in entries):
+        own = [entry for entry in entries if entry.task == task]
+        for figure in Figure:
+            if models := [_clean(entry.model) for entry in own if figure in entry.lost]:
+                yield (
+                    f"Measured in the baseline, not any more: {_bare(figure)} of {', '.join(models)} on {_clean(task)}."
+                )
+        taken = next((ratio.axes for entry in own for ratio in entry.ratios if ratio.axes), ())
+        absent = {ratio.figure for entry in own for ratio in entry.ratios if None in (ratio.baseline, ratio.candidate)}
+        without = [
+            _bare(figure) for figure in FIGURES if figure in absent - {Figure.REFERENCE_PER, *map(_figure, taken)}
+        ]
+        if taken and without:
+            yield (
+                f"Reference PER on {_clean(task)} is compared without {' and '.join(without)} in both,"
+                " since not every model has it in both."
+            )
+
+
+def _figure(axis: Axis) -> Figure:
+    return Figure(axis.value)
+
+
+def _bare(figure: Figure) -> str:
+    """Its name without unit."""
+    return FIGURES[figure].partition(",")[0]
+
+
 def _named(entry: ModelComparison, verdict: Verdict) -> str:
     """A model, its task, and the figures with that verdict."""
-    figures = [FIGURES[ratio.figure].partition(",")[0] for ratio in entry.ratios if ratio.verdict is verdict]
+    figures = [_bare(ratio.figure) for ratio in entry.ratios if ratio.verdict is verdict]
     return f"{_place(entry)} ({', '.join(figures)})"
 
 
@@ -220,7 +257,7 @@ def _difference(entry: Difference) -> dict[str, str]:
     return {"what": entry.what, "baseline": entry.baseline, "candidate": entry.candidate}
 
 
-def _ratio(ratio: Ratio) -> dict[str, str | float | None]:
+def _ratio(ratio: Ratio) -> dict[str, str | float | list[str] | None]:
     low, high = (ratio.interval.low, ratio.interval.high) if ratio.interval else (None, None)
     return {
         "figure": ratio.figure.value,
@@ -230,6 +267,7 @@ def _ratio(ratio: Ratio) -> dict[str, str | float | None]:
         "low": _finite(low),
         "high": _finite(high),
         "verdict": ratio.verdict.value,
+        **({"axes": [axis.value for axis in ratio.axes]} if ratio.figure is Figure.REFERENCE_PER else {}),
     }
 
 

@@ -5,6 +5,7 @@ The replicates of both runs are drawn together: scatter pooled over the models o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -89,8 +90,8 @@ def _axis_quotients(pairs: Sequence[Pair], axis: Axis, chance: Chance) -> list[F
 
 
 def _reference_ratios(pairs: Sequence[Pair], settings: Settings, tolerance: float, chance: Chance) -> dict[str, Ratio]:
-    """Both values on the axes that all models have in both runs: else the two would not mean the same."""
-    rows, replicates = _joined(pairs)
+    """Both values on the axes that both runs have: else the two would not mean the same."""
+    rows, replicates = _joined(_without_lost_axes(pairs))
     comparison = compare(rows, settings.weights)
     points = {
         score.model: score.value
@@ -104,10 +105,24 @@ def _reference_ratios(pairs: Sequence[Pair], settings: Settings, tolerance: floa
     for pair in pairs:
         first, second = (_named(side, pair.model) for side in (BASELINE, CANDIDATE))
         quotients = _quotients_of_ratios(goodness, pair.model, settings.reference) if goodness else None
-        found[pair.model] = _ratio(
-            Figure.REFERENCE_PER, (points[first], points[second]), quotients, tolerance, enough=enough
-        )
+        own = _ratio(Figure.REFERENCE_PER, (points[first], points[second]), quotients, tolerance, enough=enough)
+        found[pair.model] = replace(own, axes=comparison.axes)
     return found
+
+
+def _without_lost_axes(pairs: Sequence[Pair]) -> list[Pair]:
+    """An axis that no model has in one of the runs is left out of both; else all would lack a figure in that run."""
+    lost: dict[str, Any] = {
+        axis.value: None
+        for axis in Axis
+        if any(
+            all(figure is None for figure in side) for side in zip(*(pair.figures(axis) for pair in pairs), strict=True)
+        )
+    }
+    return [
+        replace(pair, baseline=replace(pair.baseline, **lost), candidate=replace(pair.candidate, **lost))
+        for pair in pairs
+    ]
 
 
 def _goodness(

@@ -59,6 +59,8 @@ class Ratio:
     interval: Interval | None
     """95 %, of the ratio."""
     verdict: Verdict
+    axes: tuple[Axis, ...] = ()
+    """Of Reference PER: the axes that it is taken on, the same in both."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class ModelComparison:
     task: str
     model: str
     ratios: tuple[Ratio, ...]
+
+    @property
+    def lost(self) -> tuple[Figure, ...]:
+        """The axes that were measured in the baseline and are not in the candidate."""
+        axes = [ratio for ratio in self.ratios if ratio.figure is not Figure.REFERENCE_PER]
+        return tuple(ratio.figure for ratio in axes if ratio.baseline is not None and ratio.candidate is None)
 
     @property
     def verdict(self) -> Verdict:

@@ -127,6 +127,29 @@ def test_a_model_that_nobody_asked_for_is_not_lost(compared: Perbench) -> None:
     assert "not any more" not in out
 
 
+def test_an_axis_that_is_not_measured_any_more_is_named(compared: Perbench) -> None:
+    def without_memory(task: str) -> Results:
+        shapes = {**FOUR_SLOTS, task: replace(FOUR_SLOTS[task], memory_mebibytes=None)}
+        models = list(four_models())
+        models[1] = model("four-slots", shapes)
+        return runs.results(models)
+
+    code, out, _ = compared(runs.succeeded(), without_memory("topics"))
+    text = " ".join(out.split())
+    assert code == 0
+    assert "Measured in the baseline, not any more: memory of four-slots on topics." in text
+    assert "Reference PER on topics is compared without memory in both, since not every model has it in both." in text
+    assert "Reference PER on answers" not in text
+    found = json.loads(compared(runs.succeeded(), without_memory("topics"), "--json")[1])
+    assert found["lost_figures"] == [{"task": "topics", "model": "four-slots", "figure": "memory"}]
+    axes = {(entry["task"], entry["model"]): entry["ratios"][-1]["axes"] for entry in found["models"]}
+    assert axes["topics", "one-slot"] == ["accuracy", "throughput", "latency"]
+    assert axes["answers", "one-slot"] == ["accuracy", "throughput", "memory", "latency"]
+    _, out, _ = compared(without_memory("topics"), runs.succeeded())
+    assert "not any more" not in out
+    assert "compared without memory in both" in " ".join(out.split())
+
+
 def test_a_wider_tolerance_regresses_later(compared: Perbench) -> None:
     assert compared(runs.succeeded(), slower(), "--tolerance", "40")[0] == 0
     code, _, err = compared(runs.succeeded(), slower(), "--tolerance", "100")

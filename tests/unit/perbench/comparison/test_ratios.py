@@ -16,14 +16,18 @@ ITEMS = 200
 SAME: Mapping[str, float] = {}
 
 
+def known(figure: float | None) -> float:
+    return math.nan if figure is None else figure
+
+
 def side(model: str, figures: Mapping[str, float | None], steps: np.ndarray) -> tuple[Measured, object]:
     own = {"accuracy": 0.6, "throughput": 100.0, "memory": 1000.0, "latency": 10.0, **figures}
     right = (np.arange(ITEMS) < round((own["accuracy"] or 0) * ITEMS)).astype(np.float64)[:, None]
     replicates = replicates_of(
         model,
-        own["throughput"] * steps,
-        np.full(len(steps), math.nan) if own["memory"] is None else own["memory"] * (1 + steps) / 2,
-        own["latency"] / steps,
+        known(own["throughput"]) * steps,
+        known(own["memory"]) * (1 + steps) / 2,
+        known(own["latency"]) / steps,
         np.zeros((0, len(steps))) if own["accuracy"] is None else right.repeat(len(steps), axis=1),
     )
     return Measured(model, **own), replicates
@@ -165,6 +169,20 @@ def test_what_one_lacks_has_no_ratio_and_leaves_the_others_theirs() -> None:
     assert found[Figure.THROUGHPUT].verdict is NONE
     assert found[Figure.REFERENCE_PER].ratio == 1  # on three axes, in both runs
     assert verdicts(pairs)[Figure.MEMORY] is NONE
+
+
+@pytest.mark.parametrize("axis", list(Axis))
+@pytest.mark.parametrize("lost", [True, False])
+def test_reference_per_is_taken_on_the_axes_that_both_runs_have(axis: Axis, lost: bool) -> None:
+    faster = {"throughput": 200.0, "latency": 5.0}
+    none: dict[str, float | None] = {axis.value: None}
+    changes = ({}, none) if lost else (none, {})
+    pairs = [pair(before=changes[0], after=changes[1]), pair("other", changes[0], {**faster, **changes[1]})]
+    own = compared(pairs, "other")[Figure.REFERENCE_PER]
+    assert own.axes == tuple(other for other in Axis if other is not axis)
+    better = len({Axis.THROUGHPUT, Axis.LATENCY} - {axis})
+    assert own.ratio == pytest.approx(2 ** (better / 3))
+    assert own.interval is not None
 
 
 def test_what_nobody_has_is_not_listed() -> None:
