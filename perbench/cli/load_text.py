@@ -41,9 +41,9 @@ def _client(document: Mapping[str, Any]) -> str:
 
 def _verdict(document: Mapping[str, Any]) -> list[str]:
     findings = document["findings"]
-    if not findings:
-        return ["valid" if document["valid"] else "not valid: " + ", ".join(document["invalid_reasons"])]
-    lines = []
+    lines = ["valid"] if document["valid"] else []
+    if not findings and not document["valid"]:
+        return ["not valid: " + ", ".join(document["invalid_reasons"])]
     for found in findings:
         measured = "" if found["measured"] is None else f": {_number(found['measured'])} {found['unit']}"
         limit = "" if found["threshold"] is None else f" (limit {_number(found['threshold'])})"

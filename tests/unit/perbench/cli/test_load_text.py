@@ -35,3 +35,13 @@ def test_a_verdict_says_what_was_measured_and_what_to_do() -> None:
 def test_nothing_measured_says_so() -> None:
     text = load_text(document(valid=False, invalid_reasons=["NothingMeasured"], duration_s=None))
     assert "not valid: NothingMeasured" in text
+
+
+def test_a_warning_does_not_hide_that_it_is_valid() -> None:
+    finding = {
+        "code": "NotSteady", "invalidates": False, "measured": 25.8, "threshold": 10.0, "unit": "%",
+        "rule": "change", "advice": "warm up longer",
+    }  # fmt: skip
+    assert load_text(document(findings=[finding])).endswith(
+        "valid\nwarning: NotSteady, change: 25.8 % (limit 10). warm up longer\n"
+    )
