@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from perbench.comparison.even import accuracies
 from perbench.comparison.values import Figure, Ratio, Verdict
 from perbench.per.comparison import Comparison, compare, shares
-from perbench.per.figure_draws import Chance, draw_figures
+from perbench.per.figure_draws import ACCURACY, Chance, FigureDraws, draw_figures
 from perbench.per.measured import Axis, Measured
 from perbench.per.reference_scale import figure_names, log_goodness, per_item_axes, reference
 from perbench.per.replicates import FEWEST_REPLICATES, FloatArray, Replicates
@@ -79,8 +80,8 @@ def _axis_quotients(pairs: Sequence[Pair], axis: Axis, chance: Chance) -> list[F
     if not able:
         return quotients
     rows, replicates = _joined([pairs[number] for number in able])
-    draws = draw_figures(rows, replicates, (axis.value,), chance)
-    figures = draws.figures[axis.value]
+    draws, by_name = _draws(rows, replicates, (axis.value,), chance)
+    figures = by_name[axis.value]
     for first, number in enumerate(able):
         second = first + len(able)
         if draws.drawn[first] and draws.drawn[second]:
@@ -131,10 +132,22 @@ def _goodness(
     """Logarithms of the means that Reference PER is the ratio of, by row's name; rows that cannot be drawn left out."""
     kept = [row.model for row in comparison.compared]
     names = figure_names(comparison.axes, per_item_axes(comparison))
-    draws = draw_figures(comparison.compared, [own for own in replicates if own.model in kept], names, chance)
-    figures = np.stack([draws.figures[name] for name in names], axis=-1)
+    own = [entry for entry in replicates if entry.model in kept]
+    draws, by_name = _draws(comparison.compared, own, names, chance)
+    figures = np.stack([by_name[name] for name in names], axis=-1)
     goodness = log_goodness(figures, comparison.signs(), shares(settings.weights, comparison.axes))
     return {model: goodness[:, column] for column, model in enumerate(kept) if draws.drawn[column]}
+
+
+def _draws(
+    rows: Sequence[Measured], replicates: Sequence[Replicates], names: tuple[str, ...], chance: Chance
+) -> tuple[FigureDraws, dict[str, FloatArray]]:
+    """The draws, and by name the figures, with an error of accuracy also where all items have the same score."""
+    draws = draw_figures(rows, replicates, names, chance)
+    figures = dict(draws.figures)
+    if ACCURACY in figures:
+        figures[ACCURACY] = accuracies(draws, replicates, chance)
+    return draws, figures
 
 
 def _quotients_of_ratios(goodness: dict[str, FloatArray], model: str, yardstick: str | None) -> FloatArray | None:

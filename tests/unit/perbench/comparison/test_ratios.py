@@ -192,12 +192,57 @@ def test_what_nobody_has_is_not_listed() -> None:
 
 def test_a_fall_to_0_is_a_regression_and_a_rise_from_0_has_no_ratio() -> None:
     fallen = compared([pair(), pair("other", after={"accuracy": 0.0})], "other")
-    assert fallen[Figure.ACCURACY] == Ratio(Figure.ACCURACY, 0.6, 0.0, 0.0, Interval(0, 0), Verdict.REGRESSED)
+    own = fallen[Figure.ACCURACY]
+    assert (own.baseline, own.candidate, own.ratio, own.verdict) == (0.6, 0.0, 0.0, Verdict.REGRESSED)
     assert fallen[Figure.REFERENCE_PER].verdict is Verdict.REGRESSED
     risen = compared([pair(), pair("other", before={"accuracy": 0.0})], "other")
     assert risen[Figure.ACCURACY].verdict is Verdict.NO_RATIO
     assert risen[Figure.ACCURACY].ratio is None
     assert risen[Figure.REFERENCE_PER].verdict is Verdict.NO_RATIO
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"), [(200, Verdict.REGRESSED), (24, Verdict.REGRESSED), (3, NONE), (2, NONE)]
+)
+def test_all_right_then_all_wrong_is_as_sure_as_there_are_items(items: int, expected: Verdict) -> None:
+    then, now = pair("other", {"accuracy": 1.0}), pair("other", {"accuracy": 0.0})
+    replicates = tuple(replace(own.replicates[0], scores=own.replicates[0].scores[:items]) for own in (then, now))
+    others = tuple(replace(own, scores=own.scores[:items]) for own in pair().replicates)
+    pairs = [
+        replace(pair(), replicates=others),
+        Pair("other", then.baseline, now.baseline, (replicates[0], replicates[1])),
+    ]
+    own = compared(pairs, "other")[Figure.ACCURACY]
+    assert (own.ratio, own.verdict) == (0, expected)
+    assert own.interval is not None
+    assert own.interval.low == 0
+    # The exact upper end for 0 of n, over a baseline that may be a little less than 1.
+    assert own.interval.high >= 0.99 * (1 - 0.025 ** (1 / items))
+
+
+def test_all_right_twice_leaves_open_what_was_not_asked() -> None:
+    found = compared([pair(), pair("other", {"accuracy": 1.0}, {"accuracy": 1.0})], "other")
+    for figure in (Figure.ACCURACY, Figure.REFERENCE_PER):
+        interval = found[figure].interval
+        assert interval is not None
+        assert interval.low < 1 < interval.high
+        assert found[figure].verdict is NONE
+    accuracy = found[Figure.ACCURACY].interval
+    assert accuracy is not None
+    # The difference of two such shares is Laplace's: ln(20) / n.
+    assert accuracy.low == pytest.approx(1 - math.log(20) / ITEMS, abs=0.001)
+
+
+def test_an_even_score_between_is_open_to_both_sides() -> None:
+    even = np.full((ITEMS, len(STEPS)), 0.5)
+    same = tuple(replace(own, scores=even) for own in OTHER.replicates)
+    half = replace(
+        OTHER, baseline=replace(OTHER.baseline, accuracy=0.5), candidate=replace(OTHER.candidate, accuracy=0.5)
+    )
+    interval = compared([pair(), replace(half, replicates=(same[0], same[1]))], "other")[Figure.ACCURACY].interval
+    assert interval is not None
+    assert 0.96 < interval.low < 0.995
+    assert 1.005 < interval.high < 1.04
 
 
 def test_a_baseline_hardly_ever_right_has_no_upper_end() -> None:
