@@ -276,6 +276,9 @@ class TaskRecord(Document):
     """Over the rendered prompts, answers, scoring and token limit."""
     max_tokens: int
     """Output tokens per answer at most."""
+    sources: tuple[int, ...] | None = None
+    """A number per measured item, from 0: items with equal numbers share a source, such as a paragraph they ask about.
+    None: every item is its own."""
 
 
 class Results(Document):

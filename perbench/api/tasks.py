@@ -83,6 +83,9 @@ class InlineItem(ApiObject):
         default_factory=dict
     )
     """More columns for the prompt template, by name."""
+    source: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    """What the question is about, such as a paragraph's name: items of one source count as one where the error of
+    accuracy is judged. Default: each item has a source of its own."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perbench.evaluation.cells import DEFAULT_BASES, figures
 from perbench.evaluation.groups import groups
@@ -57,8 +58,19 @@ def replicates(
         # As in the scores: a synthetic load has no items.
         seconds_per_item=np.full(len(own), math.nan) if synthetic else _column(own, "seconds_per_item"),
         scores=np.zeros((0, len(own))) if synthetic else _scores([group.stages for group in found], items),
+        sources=None if synthetic else _sources(task, items),
         basis=basis,
     )
+
+
+def _sources(task: TaskRecord, items: Sequence[int]) -> NDArray[np.int64] | None:
+    """Per row of the scores a number from 0 without gaps: not all sources of the task need be among the items."""
+    if task.sources is None:
+        return None
+    # A run that this one is compared with can have more items: their sources are not known here, so each is its own.
+    known = len(task.sources)
+    numbers = [task.sources[item] if item < known else -1 - item for item in items]
+    return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
 
 
 def _column(own: Sequence[Figures], name: str) -> FloatArray:

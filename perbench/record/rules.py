@@ -71,6 +71,8 @@ def _tasks(tasks: Iterable[TaskRecord]) -> Found:
         for field in ("items", "max_tokens"):
             if getattr(task, field) == 0:
                 yield ("tasks", index, _alias(task, field)), "must be 1 or more, and is 0"
+        if task.sources is not None and len(task.sources) != task.items:
+            yield ("tasks", index, "sources"), f"has {len(task.sources)} entries where items is {task.items}"
 
 
 def _model(model: ModelRecord, results: Results, at: Location) -> Found:

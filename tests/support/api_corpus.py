@@ -35,7 +35,7 @@ EVERYTHING: dict[str, JsonValue] = {
                 "name": "t",
                 "preset": "PackagedTopics",
                 "dataset": {
-                    "inline": [{"input": "q", "answers": ["a"], "fields": {"x": "y"}}],
+                    "inline": [{"input": "q", "answers": ["a"], "fields": {"x": "y"}, "source": "page"}],
                     "file": "a.jsonl",
                     "prompt": "{{ input }}",
                     "scoring": {"scorer": "Regex", "pattern": "x", "choices": ["a", "b"]},

@@ -31,11 +31,13 @@ TOTAL_LIMIT = 128 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Item:
-    """One question as it is sent. `id`: the row's own, else its line or place, from 1."""
+    """One question as it is sent. `id`: the row's own, else its line or place, from 1. `source`: what it shares with
+    other questions, such as a paragraph; None: nothing."""
 
     id: str
     prompt: str
     answers: tuple[str, ...]
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,25 @@ class ResolvedTask:
 
     def record(self) -> TaskRecord:
         """The task in results.json. Equal digests: the same was asked and judged alike."""
-        content = {
+        sources = _numbered([item.source for item in self.items])
+        content: dict[str, object] = {
             "kind": self.kind,
             "items": [[item.prompt, item.answers] for item in self.items],
             "scoring": self.scoring and self.scoring.model_dump(mode="json"),
             "maxTokens": self.max_tokens,
             "synthetic": self.synthetic and [GENERATOR, self.count, self.synthetic.model_dump(mode="json")],
         }
+        if sources is not None:  # tasks without sources keep the digest they had before there were any
+            content["sources"] = sources
         digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-        return TaskRecord(name=self.name, kind=self.kind, items=self.count, sha256=digest, max_tokens=self.max_tokens)
+        return TaskRecord(
+            name=self.name,
+            kind=self.kind,
+            items=self.count,
+            sha256=digest,
+            max_tokens=self.max_tokens,
+            sources=sources,
+        )
 
 
 def resolve(task: TaskSpec, base: Path | None) -> ResolvedTask:
@@ -121,7 +133,7 @@ def _put(task: TaskSpec, source: _Source, where: str) -> ResolvedTask:
     for index in sorted((*measured, *spare)):  # as written, so that the first mistake in a file is told first
         row = source.rows[index]
         check_answers(source.scoring, row.answers, f"{where}: {row.where}")
-        items[index] = Item(row.id, template.render(row.columns, row.where), row.answers)
+        items[index] = Item(row.id, template.render(row.columns, row.where), row.answers, row.source)
         total += len(items[index].prompt)
         if total > TOTAL_LIMIT:
             raise UsageError(f"{where}: the prompts exceed {TOTAL_LIMIT} characters together; set a smaller `limit`")
@@ -146,6 +158,16 @@ def _rows(dataset: Dataset, base: Path | None, where: str) -> tuple[Row, ...]:
         return file_rows(base / dataset.file)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
+
+
+def _numbered(sources: Sequence[str | None]) -> tuple[int, ...] | None:
+    """A number per source, from 0 in the order of first appearance; what has none is its own. None: nothing has one."""
+    if all(source is None for source in sources):
+        return None
+    numbers: dict[str | int, int] = {}
+    return tuple(
+        numbers.setdefault(place if source is None else source, len(numbers)) for place, source in enumerate(sources)
+    )
 
 
 def _shuffled(count: int) -> tuple[int, ...]:

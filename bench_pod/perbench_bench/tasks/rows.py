@@ -15,31 +15,39 @@ FILE_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1024 * 1024
 """Bytes of one line of it."""
 
-_OWN = ("id", "answer", "answers")
+_OWN = ("id", "answer", "answers", "source")
 _MAX_ANSWERS = 16
 _MAX_COLUMNS = 16
 
 
 @dataclass(frozen=True)
 class Row:
-    """One question. `where` names it in errors; `columns` are what a prompt template can use, `input` first."""
+    """One question. `where` names it in errors; `columns` are what a prompt template can use, `input` first; `source`
+    is what it shares with other questions, None: nothing."""
 
     id: str
     where: str
     columns: Mapping[str, str]
     answers: tuple[str, ...]
+    source: str | None = None
 
 
 def inline_rows(items: tuple[InlineItem, ...]) -> tuple[Row, ...]:
     """Rows written in the resource itself."""
     return tuple(
-        Row(str(number), f"dataset.inline[{number - 1}]", {"input": item.input, **item.fields}, item.answers)
+        Row(
+            str(number),
+            f"dataset.inline[{number - 1}]",
+            {"input": item.input, **item.fields},
+            item.answers,
+            item.source,
+        )
         for number, item in enumerate(items, start=1)
     )
 
 
 def file_rows(path: Path) -> tuple[Row, ...]:
-    """Rows of a JSON Lines file: `input`, `answers` (or `answer`), optionally `id`, other columns of text.
+    """Rows of a JSON Lines file: `input`, `answers` (or `answer`), optionally `id` and `source`, other columns of text.
 
     Raises UsageError with file and line.
     """
@@ -97,7 +105,17 @@ def _row(line: bytes, number: int, where: str) -> Row:
         raise UsageError(f"{where}: no text in 'input'; every row needs one")
     if len(columns) > _MAX_COLUMNS + 1:
         raise UsageError(f"{where}: {len(columns) - 1} columns beside 'input', at most {_MAX_COLUMNS} are allowed")
-    return Row(_text(value.get("id", str(number)), "id", where), where, columns, answers)
+    identity = _text(value.get("id", str(number)), "id", where)
+    return Row(identity, where, columns, answers, _source(value, where))
+
+
+def _source(value: Mapping[str, object], where: str) -> str | None:
+    if "source" not in value:
+        return None
+    source = _text(value["source"], "source", where)
+    if not source.strip():
+        raise UsageError(f"{where}: 'source' is empty; name what the question shares with others, or leave it out")
+    return source
 
 
 def _answers(value: Mapping[str, object], where: str) -> tuple[str, ...]:

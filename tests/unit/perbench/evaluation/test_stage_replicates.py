@@ -4,11 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perbench.evaluation import evaluate
 from perbench.evaluation.cells import measure
 from perbench.evaluation.replicates import basis_of, measured_items, replicates, replicates_by_model
 from perbench.evaluation.scores import measured
-from perbench.per import Basis, assess
-from perbench.results import LaunchRecord, ModelRecord, Results, TaskKind
+from perbench.per import Basis, Reason, assess
+from perbench.results import LaunchRecord, ModelRecord, Results, TaskKind, TaskRecord
 from tests.support.results import ANSWERS, ONE_SLOT, TOPICS, Shape, four_models, model, results, stage, succeeded
 
 SYNTHETIC = ANSWERS.model_copy(update={"name": "load", "kind": TaskKind.SYNTHETIC})
@@ -139,3 +140,49 @@ def test_accuracy_is_the_mean_of_its_replicates() -> None:
     sums, counts = own.score_sums()
     assert sums.sum() / counts.sum() == pytest.approx(17 / 24)
     assert replace(own, model="x").clusters == 24
+
+
+def test_sources_are_those_of_the_measured_items() -> None:
+    record = model("m", ONE_SLOT, (TOPICS,))
+    paragraphs = TOPICS.model_copy(update={"sources": tuple(item // 3 for item in range(24))})
+    whole = replicates(paragraphs, record, Basis.LAUNCHES, range(24))
+    assert whole.sources is not None
+    assert whole.sources.tolist() == [item // 3 for item in range(24)]
+    assert whole.clusters == 8
+    assert replicates(TOPICS, record, Basis.LAUNCHES, range(24)).sources is None
+    # Of the sources 0, 4 and 7 some items were asked: numbers without gaps.
+    items = (0, 1, 12, 13, 22, 23)
+    few = [
+        entry.model_copy(update={"requests": entry.requests.model_copy(update={"item": items * 4})})
+        for entry in record.launches[0].stages
+    ]
+    part = record.model_copy(update={"launches": (record.launches[0].model_copy(update={"stages": tuple(few)}),)})
+    found = replicates(paragraphs, part, Basis.LAUNCHES, items)
+    assert found.sources is not None
+    assert found.sources.tolist() == [0, 0, 1, 1, 2, 2]
+    beyond = replicates(paragraphs, record, Basis.LAUNCHES, range(27))
+    assert beyond.clusters == 8 + 3  # items of a run it is compared with
+
+
+def test_items_that_share_a_source_widen_the_interval_of_accuracy() -> None:
+    def width(task: TaskRecord) -> float:
+        found = evaluate(results([model(name, ONE_SLOT, (task,)) for name in "ab"], (task,))).tasks[0]
+        uncertainty = found.row("a").scores.uncertainty
+        assert uncertainty is not None
+        interval = uncertainty.figures.accuracy
+        assert interval is not None
+        return interval.high - interval.low
+
+    # The first 18 items are right: whole paragraphs of three are, or are not.
+    paragraphs = TOPICS.model_copy(update={"sources": tuple(item // 3 for item in range(24))})
+    alone = TOPICS.model_copy(update={"sources": tuple(range(24))})
+    assert width(alone) == width(TOPICS)
+    assert 1.3 < width(paragraphs) / width(TOPICS) < 2.2  # 3 items count as one: sqrt(3)
+
+
+def test_a_single_source_leaves_a_task_without_intervals_and_says_so() -> None:
+    together = TOPICS.model_copy(update={"sources": (0,) * 24})
+    found = evaluate(results([model(name, ONE_SLOT, (together,)) for name in "ab"], (together,)))
+    assert found.tasks[0].uncertainty is not None
+    assert found.tasks[0].uncertainty.reason is Reason.TOO_FEW_ITEMS
+    assert "TooFewItems" in {warning.code for warning in found.warnings}

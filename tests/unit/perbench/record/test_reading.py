@@ -62,6 +62,14 @@ def test_what_is_written_is_read_again(name: str) -> None:
     assert parse(to_text(made).encode(), "r.json") == made
 
 
+def test_sources_are_read_and_a_file_from_before_them_is_too() -> None:
+    document = tree()
+    document["tasks"][0]["sources"] = [0, 1] * 12
+    del document["tasks"][1]["sources"]
+    found = parse(json.dumps(document).encode(), "r.json").tasks
+    assert (found[0].sources, found[1].sources) == ((0, 1) * 12, None)
+
+
 def test_a_byte_order_mark_is_no_mistake() -> None:
     assert parse(b"\xef\xbb\xbf" + to_text(runs.succeeded()).encode(), "r.json") == runs.succeeded()
 
@@ -120,6 +128,11 @@ def test_a_truncated_file_is_called_that() -> None:
         (lambda d: d["models"][1].update(name="one-slot"), 'models: has "one-slot" 2 times'),
         (lambda d: d["tasks"][1].update(name="topics"), 'tasks: has "topics" 2 times'),
         (lambda d: d["tasks"][1].update(items=0), "tasks[1].items: must be 1 or more, and is 0"),
+        (lambda d: d["tasks"][1].update(sources=[0, 1]), "tasks[1].sources: has 2 entries where items is 24"),
+        (
+            lambda d: d["tasks"][1].update(sources=[-1] + [0] * 23),
+            "tasks[1].sources[0]: must not be negative, and is -1",
+        ),
         (lambda d: stage(d).update(windowSeconds="4"), f'{STAGE}.windowSeconds: must be a number, not "4"'),
         (lambda d: stage(d).update(windowSeconds=float("nan")), f"{STAGE}.windowSeconds: must be a finite number"),
         (lambda d: stage(d).update(windowSeconds=float("inf")), f"{STAGE}.windowSeconds: must be a finite number"),

@@ -177,3 +177,39 @@ def test_all_prompts_together_are_limited(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(resolve.__globals__, "TOTAL_LIMIT", 50)
     with pytest.raises(UsageError, match="the prompts exceed 50 characters together"):
         resolve(task(dataset=dataset(8)), None)
+
+
+def with_sources(*sources: str | None) -> Dataset:
+    items = tuple(
+        InlineItem(input=f"question {i}", answers=("yes",), source=source) for i, source in enumerate(sources, start=1)
+    )
+    return Dataset(inline=items, scoring=CONTAINS)
+
+
+def test_items_of_one_source_share_a_number_in_the_record() -> None:
+    resolved = resolve(task(dataset=with_sources("a", "b", "a", None, None, "b", "c", "a")), None)
+    record = resolved.record()
+    # In the order in which they are measured: an item without a source shares its number with none.
+    assert [item.source for item in resolved.items] == ["a", "c", "b", "a", None, None, "b", "a"]
+    assert record.sources == (0, 1, 2, 0, 3, 4, 2, 0)
+    assert len(resolve(task(dataset=with_sources("a", "b", "a"), limit=2), None).record().sources or ()) == 2
+
+
+def test_a_file_names_sources_too(tmp_path: Path) -> None:
+    lines = [{"input": f"question {i}", "answer": "yes", "source": f"page {i // 4}"} for i in range(8)]
+    (tmp_path / "pages.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = resolve(task(dataset=Dataset(file="pages.jsonl", scoring=CONTAINS)), tmp_path).record()
+    assert sorted(found.sources or ()) == [0] * 4 + [1] * 4
+
+
+def test_sources_are_in_the_digest_only_where_they_are_given() -> None:
+    plain = resolve(task(dataset=dataset(4)), None).record()
+    none = resolve(task(dataset=with_sources(None, None, None, None)), None).record()
+    assert none == plain
+    assert none.sources is None
+    pairs, halves = (
+        resolve(task(dataset=with_sources(*sources)), None).record().sha256 for sources in ("aabb", "abab")
+    )
+    assert len({plain.sha256, pairs, halves}) == 3
+    # What a source is called changes nothing.
+    assert resolve(task(dataset=with_sources(*"ccdd")), None).record().sha256 == pairs

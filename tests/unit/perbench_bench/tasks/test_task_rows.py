@@ -38,6 +38,12 @@ def test_rows_of_a_file(lines: Write) -> None:
     )  # fmt: skip
 
 
+def test_a_source_is_no_column(lines: Write) -> None:
+    first, second = file_rows(lines({**GOOD, "source": "page 1"}, GOOD))
+    assert (first.source, dict(first.columns)) == ("page 1", {"input": "x"})
+    assert second.source is None
+
+
 GOOD = {"input": "x", "answer": "y"}
 
 
@@ -64,6 +70,8 @@ GOOD = {"input": "x", "answer": "y"}
         ({**GOOD, "label": 3}, "'label' is 3, not text; write it in quotes"),
         ({**GOOD, "id": 7}, "'id' is 7, not text"),
         ({**GOOD, **{f"c{i}": "" for i in range(17)}}, "17 columns beside 'input', at most 16 are allowed"),
+        ({**GOOD, "source": 7}, "'source' is 7, not text"),
+        ({**GOOD, "source": " "}, "'source' is empty; name what the question shares with others"),
         ({**GOOD, "id": "1"}, "the id '1' was used at "),
     ],
 )
