@@ -26,6 +26,16 @@ def score(
         float | None,
         typer.Option(metavar="X", help="Models with an accuracy below this (0 to 1) are not ranked."),
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="A PERBenchmark: its spec.per and spec.capacity replace those of the results. The two options above"
+            " replace what it says.",
+            show_default=False,
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write the page of these scores as well.", show_default=False),
@@ -38,7 +48,7 @@ def score(
     from perbench.cli.output import write_output
     from perbench.cli.score_sources import score_file
 
-    scores = score_file(source, reference, quality_floor)
+    scores = score_file(source, reference, quality_floor, settings)
     if report is not None:
         write_output(report, scores.page())
     if as_json:

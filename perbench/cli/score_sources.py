@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from perbench.api.reading import read_file
 from perbench.cli import score_output
 from perbench.cli import score_results as results_output
 from perbench.evaluation import evaluate
 from perbench.failures import UsageError, shorten
 from perbench.per.table import Table, parse_table
 from perbench.per.table_scores import score_table
-from perbench.record.rescore import rescored
+from perbench.record.rescore import rescored, with_settings_of
 from perbench.report import render
 from perbench.report.notices import Notice, notices
 from perbench.report.table_page import render_table
@@ -31,14 +32,23 @@ class Scores:
     """What is absent and why; stands in the text."""
 
 
-def score_file(path: Path, reference: str | None, quality_floor: float | None) -> Scores:
-    """A table or results, under these settings. Raises UsageError."""
+def score_file(path: Path, reference: str | None, quality_floor: float | None, settings: Path | None) -> Scores:
+    """A table or results, under these settings. `settings`: a benchmark's file, for results. Raises UsageError."""
     if path.is_dir() or path.suffix.lower() == ".json":
-        return _score_results(read_results(path), reference, quality_floor)
+        return _score_results(_reset(read_results(path), settings), reference, quality_floor)
     data = _content(path)
     if data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
-        return _score_results(checked_results(data, path), reference, quality_floor)
+        return _score_results(_reset(checked_results(data, path), settings), reference, quality_floor)
+    if settings is not None:
+        raise UsageError(
+            f"{shown(path)}: --settings is for a results.json; a table takes --reference and --quality-floor"
+        )
     return _score_table(parse_table(data, shown(path)), reference, quality_floor)
+
+
+def _reset(results: Results, settings: Path | None) -> Results:
+    """The results with the settings of a benchmark's file in place of their own."""
+    return results if settings is None else with_settings_of(results, read_file(settings).spec, shown(settings))
 
 
 def _content(path: Path) -> bytes:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from perbench.evaluation import evaluate
+from perbench.api.capacity import CapacitySpec
+from perbench.api.per import PerSpec
+from perbench.evaluation import evaluate, settings_of
 from perbench.record import to_text
 from perbench.report.terminal import table
 from tests.support import results as runs
@@ -74,6 +76,72 @@ def test_settings_of_the_spec_stay_where_no_flag_replaces_them(perbench: Perbenc
     entries = scored(perbench, path, "--quality-floor", "0.72")
     assert entries["topics", "four-slots"]["reference_per"] == 1.0
     assert entries["topics", "small-cache"]["reference_per"] is None
+
+
+def settings_file(directory: Path, **parts: object) -> Path:
+    """A benchmark of other models than the results', with these parts of a spec."""
+    spec = {
+        "models": [{"name": name, "model": "packaged:smollm2-135m"} for name in ("x", *runs.NAMES[1:])],
+        "serving": {"runtime": "LlamaCpp"},
+        "tasks": [{"name": "other", "preset": "PackagedTopics"}],
+        **parts,
+    }
+    path = directory / "settings.yaml"
+    document = {"apiVersion": "perbench.dev/v1alpha1", "kind": "PERBenchmark", "metadata": {"name": "x"}, "spec": spec}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_the_settings_of_a_file_replace_those_of_the_run(perbench: Perbench, tmp_path: Path) -> None:
+    run = runs.with_every_setting()
+    results = tmp_path / "results.json"
+    results.write_text(to_text(run), encoding="utf-8")
+    per = {"weights": {"memory": 0}, "reference": "two-threads"}
+    capacity = {"prices": [{"unit": "server", "dollarsPerHour": "3"}]}
+    file = settings_file(tmp_path, per=per, capacity=capacity)
+    wanted = evaluate(run, settings_of(run, PerSpec.model_validate(per), CapacitySpec.model_validate(capacity)))
+    assert perbench("score", results, "--settings", file) == (0, table(wanted), "")
+    assert table(wanted) != table(evaluate(run))
+    page = tmp_path / "page.html"
+    assert perbench("score", results, "--settings", file, "--report", page)[0] == 0
+    yaml = Page.of(page.read_text(encoding="utf-8")).raw["code"][1]
+    assert "reference: two-threads" in yaml
+    assert "dollarsPerHour: '3'" in yaml
+    assert "qualityFloor" not in yaml
+
+
+def test_a_file_without_settings_gives_the_defaults(perbench: Perbench, tmp_path: Path) -> None:
+    run = runs.results(runs.four_models(), per={"reference": "four-slots", "qualityFloor": "0.72"})
+    path = tmp_path / "r.json"
+    path.write_text(to_text(run), encoding="utf-8")
+    plain = table(evaluate(runs.succeeded()))
+    assert perbench("score", path)[1] != plain
+    assert perbench("score", path, "--settings", settings_file(tmp_path)) == (0, plain, "")
+
+
+def test_options_replace_what_the_file_of_settings_says(perbench: Perbench, results: Path, tmp_path: Path) -> None:
+    file = settings_file(tmp_path, per={"reference": "two-threads", "qualityFloor": "0.9", "weights": {"memory": 0}})
+    options = ("--reference", "four-slots", "--quality-floor", "0.72")
+    entries = scored(perbench, results, "--settings", file, *options)
+    assert entries["topics", "four-slots"]["reference_per"] == 1.0
+    assert entries["topics", "small-cache"]["reference_per"] is None
+    without = scored(perbench, results, *options)
+    assert without["topics", "two-threads"]["reference_per"] != entries["topics", "two-threads"]["reference_per"]
+
+
+def test_settings_that_do_not_fit_are_one_line(perbench: Perbench, results: Path, tmp_path: Path) -> None:
+    file = settings_file(tmp_path, per={"reference": "x"})
+    code, out, err = perbench("score", results, "--settings", file)
+    assert (code, out) == (2, "")
+    assert f"the results have no model 'x' for per.reference of {file}; its models are one-slot," in err
+    assert err.count("\n") == 1
+    code, out, err = perbench("score", STUDY, "--settings", file)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"perbench: {STUDY}: --settings is for a results.json; a table takes --reference and --quality-floor\n"
+    )
+    code, _, err = perbench("score", results, "--settings", tmp_path / "none.yaml")
+    assert (code, err) == (2, f"perbench: {tmp_path / 'none.yaml'}: cannot be read: No such file or directory\n")
 
 
 def test_the_page_of_other_settings_says_how_to_get_it(perbench: Perbench, results: Path, tmp_path: Path) -> None:
