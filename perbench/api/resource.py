@@ -65,8 +65,9 @@ class BenchmarkSpec(ApiObject):
             field="per.reference",
         ),
         Rule(
-            message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set), else filling and"
-            " draining the loop is what gets measured: raise the items and their limit, or lower the concurrency",
+            message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set), else"
+            " filling and draining the loop is what gets measured: raise the items and their limit, or lower the"
+            " concurrency",
             cel=f"self.tasks.all(task, {_COUNT} >= {defaults.ITEMS_PER_SLOT} * {_CONCURRENCY})",
             holds=lambda s: _first_short_task(s) is None,
             field="tasks",

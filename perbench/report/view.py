@@ -172,7 +172,7 @@ def _details(cell: Cell) -> tuple[str, ...]:
         percent(stopped),
         _percentile(cell, 50),
         _percentile(cell, 95),
-        significant(None if cell.kind is TaskKind.CLASSIFICATION else cell.itl_p50_ms),
+        significant(cell.itl_p50_ms),
         f"{cell.requests:,}",
         f"{percent(cell.error_percent)}{f' ({kinds})' if kinds else ''}",
         percent(cell.flip_percent),
