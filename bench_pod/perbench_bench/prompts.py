@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+from perbench.api.defaults import ITEMS_PER_SLOT
 from perbench.failures import Blame, Failure, RunError
 from perbench_bench.engine.feed import Role, Ticket
 from perbench_bench.engine.reply import Reply
@@ -92,10 +93,11 @@ def _counted(session: Session, reply: Reply) -> int:
 
 def few_items(items: int, concurrency: int) -> Failure | None:
     """Too few items keep the loop full only for a moment: refused (measurement.md §1)."""
-    if items >= 4 * concurrency:
+    needed = ITEMS_PER_SLOT * concurrency
+    if items >= needed:
         return None
     message = (
-        f"{items} items at concurrency {concurrency}: at least {4 * concurrency} are needed, or the figures are "
+        f"{items} items at concurrency {concurrency}: at least {needed} are needed, or the figures are "
         "those of a loop filling and draining; raise the limit or lower the concurrency"
     )
     return Failure(blame=Blame.MEASUREMENT, reason="TooFewItems", message=message)
