@@ -1,6 +1,5 @@
 """What was measured more than once: the figures of one model on one task, replicate by replicate."""
 
-import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -75,8 +74,3 @@ class Replicates:
         """Sum and number of the scores of each item over the replicates, shapes (items,)."""
         known = ~np.isnan(self.scores)
         return np.where(known, self.scores, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64)
-
-
-def none_measured(n: int) -> FloatArray:
-    """`n` replicates without a figure."""
-    return np.full(n, math.nan)
