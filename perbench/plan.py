@@ -1,9 +1,13 @@
 """What a bench pod is told to do: everything resolved, nothing left to decide."""
 
 from collections.abc import Iterable
+from typing import Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
+from perbench.api.decimals import as_float
+from perbench.api.defaults import MAX_IN_FLIGHT, VALIDITY
+from perbench.api.load import Arrival, ValiditySpec
 from perbench.api.models import Protocol
 from perbench.api.tasks import TaskSpec
 from perbench.base import Document
@@ -25,15 +29,64 @@ class Warmup(Document):
     seconds: float = Field(ge=0)
 
 
-class LoadPlan(Document):
-    """The closed loop: how many in flight, how long at most (seconds)."""
+class ArrivalPlan(Document):
+    """The arrivals of an open loop."""
 
-    concurrency: int = Field(ge=1)
+    rate: float = Field(gt=0)
+    """Requests per second."""
+    process: Arrival
+    """How the gaps between them are spread."""
+    burstiness: float = Field(gt=0, default=1)
+    """Shape of the Gamma distribution, where the gaps have one."""
+    max_in_flight: int = Field(ge=1, default=MAX_IN_FLIGHT)
+    """Requests under way beyond which none is sent."""
+
+
+class Validity(Document):
+    """What a stage may show and still be a measurement: `spec.load.validity`, as numbers."""
+
+    error_percent: float
+    client_error_milliseconds: float
+    client_error_percent: float
+    client_error_tail_milliseconds: float
+    client_error_tail_percent: float
+    read_delay_milliseconds: float
+    read_delay_percent: float
+    concurrency_percent: float
+    on_time_percent: float
+
+    @classmethod
+    def of(cls, spec: ValiditySpec) -> "Validity":
+        """Every limit that `spec` gives, over the defaults."""
+        given = VALIDITY.model_dump() | spec.model_dump(exclude_none=True)
+        return cls(**{name: as_float(value) for name, value in given.items()})
+
+
+DEFAULT_VALIDITY = Validity.of(VALIDITY)
+
+
+class LoadPlan(Document):
+    """How the server is asked: a closed loop (`concurrency` requests in flight) or an open one (`arrivals`)."""
+
+    concurrency: int | None = Field(ge=1, default=None)
+    arrivals: ArrivalPlan | None = None
     warmup: Warmup | None = None
     max_seconds: float = Field(gt=0)
     request_timeout_seconds: float = Field(gt=0, default=600)
     idle_timeout_seconds: float = Field(gt=0, default=120)
     """Silence in the middle of an answer after which the server is taken for stuck."""
+    validity: Validity = DEFAULT_VALIDITY
+
+    @model_validator(mode="after")
+    def _one_loop(self) -> Self:
+        if (self.concurrency is None) == (self.arrivals is None):
+            raise ValueError("a load has either a concurrency or arrivals")
+        return self
+
+    @property
+    def most_in_flight(self) -> int:
+        """Requests under way at most."""
+        return self.arrivals.max_in_flight if self.arrivals else self.concurrency or 1
 
 
 class Target(Document):

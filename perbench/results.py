@@ -88,13 +88,14 @@ class RequestColumns(Document):
     sent_seconds: tuple[float, ...]
     """When it was sent, from the opening of the window."""
     ttft_ms: tuple[float | None, ...]
-    """To the first chunk with text, from when the slot came free. None: no such chunk came."""
+    """To the first chunk with text, from when the request was due: when its slot came free (closed loop), or as
+    scheduled (open loop). None: no such chunk came."""
     ttft_sent_ms: tuple[float | None, ...]
     """To the same chunk, from when the request was sent."""
     connect_ms: tuple[float, ...]
     """Connecting (with TLS), where a new connection was needed; else 0. Part of `ttftMs`, not of `ttftSentMs`."""
     e2e_ms: tuple[float | None, ...] = Field(alias="e2eMs")
-    """To the last byte, from when the slot came free. None: it failed."""
+    """To the last byte, from when the request was due. None: it failed."""
     tpot_ms: tuple[float | None, ...]
     """Time per output token after the first chunk. None: all tokens came in one chunk, or the server counts none."""
     input_tokens: tuple[int | None, ...]
@@ -125,7 +126,11 @@ class ClientRecord(Document):
     run_queue_wait_ms: float | None
     """Mean wait for a core per wake-up of the load generator's thread. None: the kernel does not say."""
     concurrency_delivered: float | None
-    """Requests really in flight on average: the concurrency asked for, less what the client lost."""
+    """Requests really in flight on average. Closed loop: the concurrency asked for, less what the client lost. Open
+    loop: mean over the window."""
+    on_time_percent: float | None = None
+    """Open loop: share of the requests that left within 10 ms or one mean gap of when they were due. None: a closed
+    loop."""
     cpu_ms_per_request: float | None
     """Processor time of the load generator per request."""
     peak_rss_bytes: int
@@ -163,8 +168,10 @@ class StageRecord(Document):
     latency basis Unloaded. Only its latency is used."""
     started_at: AwareDatetime
     """When its warm-up began."""
-    concurrency: int
-    """Requests in flight that were asked for."""
+    concurrency: int | None = None
+    """Closed loop: requests in flight that were asked for. None: an open loop."""
+    rate: float | None = None
+    """Open loop: requests per second that were asked for. None: a closed loop."""
     warmup_requests: int
     """Sent before the window opened, and not measured."""
     filler_requests: int

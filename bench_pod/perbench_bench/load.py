@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from perbench.api.tasks import Synthetic, TaskSpec
 from perbench.failures import Failure, RunError
-from perbench.plan import LoadPlan, Target, Warmup
+from perbench.plan import LoadPlan, Target
 from perbench.progress import Progress
 from perbench.results import Outcome, StageRecord
 from perbench.statistics import histogram
@@ -21,8 +21,6 @@ from perbench_bench.stage import StageResult, run_stage
 from perbench_bench.stage_plan import StagePlace, StagePlan
 from perbench_bench.tasks import resolve
 
-ERROR_PERCENT = 1.0
-"""Errors above this: the target failed (design: validity.errorPercent)."""
 LONGEST_SECONDS = 86_400.0
 
 
@@ -31,11 +29,12 @@ class LoadRequest:
     """What the command line asked for."""
 
     target: Target
-    concurrency: int
+    load: LoadPlan
+    """The loop, and how many requests pass before anything is measured."""
     requests: int
     input_tokens: int
     output_tokens: int
-    warmup: int = 0
+    seed: int = 42
     duration_seconds: float | None = None
 
 
@@ -57,7 +56,7 @@ def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOu
         return LoadOutcome(document_of(None), RunError.exit_code, error.failure, None)
     record = result.record
     failure = result.aborted
-    failed = failure is not None or _error_percent(record) > ERROR_PERCENT
+    failed = failure is not None or _error_percent(record) > request.load.validity.error_percent
     code = RunError.exit_code if failed else (0 if record.valid else 3)
     return LoadOutcome(document_of(record), code, failure, record)
 
@@ -76,18 +75,14 @@ async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]
 async def _run(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
     synthetic = Synthetic(input_tokens=request.input_tokens, output_tokens=request.output_tokens)
     task = resolve(TaskSpec(name="load", synthetic=synthetic, limit=request.requests), None)
-    load = LoadPlan(
-        concurrency=request.concurrency,
-        warmup=Warmup(requests=request.warmup, seconds=0),
-        max_seconds=LONGEST_SECONDS,
-    )
-    session = await open_session(request.target, load, seed=42)
+    load = request.load
+    session = await open_session(request.target, load, request.seed)
     session = await preflight(session, "Say a word.", 2)
     fit = await fit_prompt_length(session, task)
     requests = synthetic_requests(session, task, fit.words_for(request.input_tokens), 0)
     plan = StagePlan(
         task, StagePlace(0, 0, first=True), load, requests, fit_record(fit), request.duration_seconds,
-        judge_steadiness=request.warmup > 0,
+        judge_steadiness=load.warmup is None or load.warmup.requests > 0,
     )  # fmt: skip
     return await run_stage(session, plan, None, report)
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from perbench.api.defaults import ITEMS_PER_SLOT
+from perbench.api.defaults import least_items
 from perbench.failures import Blame, Failure, RunError
 from perbench_bench.engine.feed import Role, Ticket
 from perbench_bench.engine.reply import Reply
@@ -91,13 +91,15 @@ def _counted(session: Session, reply: Reply) -> int:
     return reply.input_tokens
 
 
-def few_items(items: int, concurrency: int) -> Failure | None:
-    """Too few items keep the loop full only for a moment: refused (measurement.md §1)."""
-    needed = ITEMS_PER_SLOT * concurrency
+def few_items(items: int, concurrency: int | None) -> Failure | None:
+    """Too few items keep a closed loop full only for a moment: refused (measurement.md §1). None: an open loop."""
+    needed = least_items(concurrency)
     if items >= needed:
         return None
     message = (
-        f"{items} items at concurrency {concurrency}: at least {needed} are needed, or the figures are "
+        f"{items} items in an open loop: at least {needed} are needed for a median; raise the limit"
+        if concurrency is None
+        else f"{items} items at concurrency {concurrency}: at least {needed} are needed, or the figures are "
         "those of a loop filling and draining; raise the limit or lower the concurrency"
     )
     return Failure(blame=Blame.MEASUREMENT, reason="TooFewItems", message=message)

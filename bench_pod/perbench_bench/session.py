@@ -13,14 +13,16 @@ from perbench.api.models import Protocol
 from perbench.failures import Blame, Failure, RunError, UsageError, shorten
 from perbench.plan import LoadPlan, Target
 from perbench.results import Outcome
-from perbench_bench.engine.closed_loop import ClosedLoop, Wire, resolve
+from perbench_bench.engine.closed_loop import ClosedLoop
 from perbench_bench.engine.connection import Clock
 from perbench_bench.engine.delay import RunQueue
 from perbench_bench.engine.exchange import Exchange
-from perbench_bench.engine.feed import Feed, Limits, Ticket
+from perbench_bench.engine.feed import ClosedFeed, Feed, Limits, Ticket
 from perbench_bench.engine.http1 import Origin, request_bytes
 from perbench_bench.engine.protocols import PROTOCOLS, Sampling, interpret
 from perbench_bench.engine.reply import Reply
+from perbench_bench.engine.wire import Wire, resolve
+from perbench_bench.usage import make_room_for
 
 RESOLVE_ATTEMPTS = 3
 """A name that fails once is asked again: a restarting DNS server is no reason to lose a run."""
@@ -64,7 +66,7 @@ class Session:
 
     async def ask(self, requests: Sequence[bytes]) -> list[Reply]:
         """Ask one after the other, outside any measurement, until one gets no answer in time: there are then fewer."""
-        feed = Feed(Limits(0, 0.0, len(requests)), self.clock())
+        feed = ClosedFeed(Limits(0, 0.0, len(requests)), self.clock())
         collector = _Collector(self, feed)
         await ClosedLoop(self.wire(lambda ticket: requests[ticket.index]), feed, collector, 1, self.clock).run()
         return collector.replies
@@ -112,9 +114,10 @@ def api_key_of(target: Target) -> str | None:
 async def open_session(target: Target, load: LoadPlan, seed: int) -> Session:
     """Look the server's name up and learn how idle this process is.
 
-    Raises UsageError (`origin_of`) and RunError: the name cannot be resolved.
+    Raises UsageError (`origin_of`) and RunError: the name cannot be resolved, or too few files may be open.
     """
     origin = origin_of(target)
+    make_room_for(load.concurrency or 1)
     run_queue = RunQueue(asyncio.get_running_loop())
     await run_queue.prepare()
     for attempt in range(RESOLVE_ATTEMPTS):
@@ -141,7 +144,7 @@ REASONS: dict[Outcome, tuple[Blame, str]] = {
     Outcome.SERVER_ERROR: (Blame.TARGET, "TargetErrors"),
     Outcome.TRUNCATED: (Blame.TARGET, "AnswersTruncated"),
     Outcome.MALFORMED: (Blame.TARGET, "AnswersMalformed"),
-    Outcome.DROPPED: (Blame.LOAD_GENERATOR, "RequestsDropped"),
+    Outcome.DROPPED: (Blame.TARGET, "TargetOverloaded"),
 }
 
 

@@ -2,23 +2,26 @@
 
 import asyncio
 import gc
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from perbench.failures import Blame, Failure, RunError
+from perbench.failures import Blame, Failure, RunError, shorten
 from perbench.plan import LoadPlan
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, StageRecord
+from perbench_bench.engine.causes import causes
 from perbench_bench.engine.closed_loop import ClosedLoop
-from perbench_bench.engine.feed import Feed
+from perbench_bench.engine.feed import ClosedFeed, Feed, Limits, OpenFeed
+from perbench_bench.engine.load_loop import LoadLoop
+from perbench_bench.engine.open_loop import OpenLoop
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.verdict import ClientUse
 from perbench_bench.memory import MemoryReader
 from perbench_bench.session import Session, failure_of, peak_rss_bytes
 from perbench_bench.stage_plan import StagePlan, limits_of
 from perbench_bench.stage_record import StageEnd, record_of
+from perbench_bench.usage import read_usage
 
 PROGRESS_SECONDS = 0.5
 
@@ -38,16 +41,12 @@ async def run_stage(
     started_at = datetime.now(UTC)
     began = session.clock()
     limits = limits_of(plan.load, len(plan.requests.measured), plan.place, began, plan.window_seconds)
-    feed = Feed(limits, began)
-    recorder = Recorder(
-        session.read, session.clock, feed, limits.measured, plan.load.concurrency, session.target.counts_end_token
-    )
-    loop = ClosedLoop(session.wire(plan.requests.of), feed, recorder, plan.load.concurrency, session.clock)
+    feed, recorder, loop = _load(session, plan, limits, began)
     ticker = asyncio.create_task(_tell(plan, feed, report))
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection in the middle of a read would be counted against the server
-    cpu = time.process_time()
+    before = read_usage()
     session.run_queue.start()
     if memory:
         memory.start()
@@ -59,16 +58,47 @@ async def run_stage(
         ticker.cancel()
         wait = session.run_queue.stop()
         held = memory.stop() if memory else None
-    fatal = recorder.aborted or recorder.nothing_succeeded()
-    aborted = failure_of(*fatal, session.target.url) if fatal else None
+    after = read_usage()
+    lacking = bool(recorder.seen.lacking)
+    aborted = _aborted(recorder, session.target.url)
     if not feed.measured_sent:
         raise RunError(aborted or _nothing_measured(plan.load))
-    use = ClientUse(wait, time.process_time() - cpu, peak_rss_bytes(), recorder.requests)
+    cpu_seconds = (after.own_cpu_ns - before.own_cpu_ns) / 1e9
+    pressed = causes(before, after, wait, lacking=lacking)
+    use = ClientUse(wait, cpu_seconds, peak_rss_bytes(), recorder.requests, pressed)
     again = await _ask_again(session, plan, recorder) if aborted is None else {}
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
     record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
     return StageResult(record, aborted)
+
+
+def _load(session: Session, plan: StagePlan, limits: Limits, began: int) -> tuple[Feed, Recorder, LoadLoop]:
+    """The loop that the plan asks for, with what feeds it and what it feeds."""
+    load, wire = plan.load, session.wire(plan.requests.of)
+
+    def recorder_of(feed: Feed) -> Recorder:
+        width = load.concurrency or 0
+        return Recorder(session.read, session.clock, feed, limits.measured, width, session.target.counts_end_token)
+
+    if load.arrivals:
+        seed = session.seed + plan.place.number
+        open_feed = OpenFeed(limits, load.arrivals, seed, began)
+        recorder = recorder_of(open_feed)
+        return open_feed, recorder, OpenLoop(wire, open_feed, recorder, load.arrivals.max_in_flight, session.clock)
+    feed = ClosedFeed(limits, began)
+    recorder = recorder_of(feed)
+    return feed, recorder, ClosedLoop(wire, feed, recorder, load.concurrency or 1, session.clock)
+
+
+def _aborted(recorder: Recorder, url: str) -> Failure | None:
+    """Why nothing came of the load, if nothing did. A lack of our own is not the server's fault."""
+    fatal = recorder.aborted or recorder.nothing_succeeded()
+    if fatal is None:
+        return None
+    if fatal[0] is Outcome.DROPPED and recorder.seen.lacking:
+        return Failure(blame=Blame.LOAD_GENERATOR, reason="TooFewDescriptors", message=shorten(fatal[1]))
+    return failure_of(*fatal, url)
 
 
 async def _ask_again(session: Session, plan: StagePlan, recorder: Recorder) -> dict[int, str]:

@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from perbench.results import Finding, MemoryRecord, Outcome, RequestColumns, StageRecord, TokensPerChunk
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, TimeHistogram, milliseconds
-from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, judge_stage, tpot_ms
+from perbench_bench.engine.stage_findings import judge_stage
+from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
 from perbench_bench.stage_plan import StagePlan
 from perbench_bench.tasks import ResolvedTask, score
 
@@ -31,11 +32,14 @@ class StageEnd:
 
 def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     """Put it together, with the verdict."""
-    feed, seen = end.feed, end.seen
-    client = client_record(seen, plan.load.concurrency, end.use)
-    findings: list[Finding] = list(judge_client(seen, client, plan.load.concurrency))
+    feed, seen, load = end.feed, end.seen, plan.load
+    window_ns = (feed.window_end or 0) - (feed.window_start or 0)
+    client = client_record(seen, load, window_ns, end.use)
+    findings: list[Finding] = list(judge_client(seen, client, load, end.use))
     asked = plan.task.synthetic.input_tokens if plan.task.synthetic else None
-    findings += judge_stage(seen, time_limited=feed.time_limited, input_tokens=asked, steadiness=plan.judge_steadiness)
+    findings += judge_stage(
+        seen, feed, input_tokens=asked, steadiness=plan.judge_steadiness, open_loop=load.arrivals is not None
+    )
     ratio = seen.content_tokens / seen.content_events if seen.content_events else None
     bundled = bool(seen.estimated_answers) and ratio is not None and ratio > ESTIMATE_LIMIT
     return StageRecord(
@@ -43,10 +47,11 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
         round=plan.place.round,
         repeat=plan.place.repeat,
         started_at=end.started_at,
-        concurrency=plan.load.concurrency,
+        concurrency=load.concurrency,
+        rate=load.arrivals.rate if load.arrivals else None,
         warmup_requests=feed.warmup_sent,
         filler_requests=feed.filler_sent,
-        window_seconds=((feed.window_end or 0) - (feed.window_start or 0)) / 1e9,
+        window_seconds=window_ns / 1e9,
         output_tokens_in_window=round(seen.window.output_tokens),
         requests_in_window=seen.window.requests,
         requests=_columns(plan.task, end),
@@ -82,10 +87,10 @@ def _columns(task: ResolvedTask, end: StageEnd) -> RequestColumns:
         item=tuple(order),
         outcome=tuple(row.outcome for row in rows),
         sent_seconds=tuple((milliseconds(seen.sent[index] - start) / 1e3).tolist()),
-        ttft_ms=_known(milliseconds(seen.first[index] - seen.free[index]), has_first),
+        ttft_ms=_known(milliseconds(seen.first[index] - seen.due[index]), has_first),
         ttft_sent_ms=_known(milliseconds(seen.first[index] - seen.sent[index]), has_first),
         connect_ms=tuple(milliseconds(seen.connect[index]).tolist()),
-        e2e_ms=_known(milliseconds(seen.end[index] - seen.free[index]), ended_well),
+        e2e_ms=_known(milliseconds(seen.end[index] - seen.due[index]), ended_well),
         tpot_ms=_known(per_token, np.isfinite(per_token)),
         input_tokens=tuple(row.input_tokens for row in rows),
         output_tokens=tuple(row.output_tokens for row in rows),

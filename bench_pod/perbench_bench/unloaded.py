@@ -21,7 +21,7 @@ def unloaded_task(task: ResolvedTask, requests: int) -> ResolvedTask:
 
 def unloaded_load(load: LoadPlan) -> LoadPlan:
     """The same limits, one request at a time."""
-    return load.model_copy(update={"concurrency": 1})
+    return load.model_copy(update={"concurrency": 1, "arrivals": None})
 
 
 def with_items_of(record: StageRecord, task: ResolvedTask) -> StageRecord:

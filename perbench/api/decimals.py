@@ -11,7 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from perbench.api.text import NUMBER, SHARE
+from perbench.api.text import NUMBER, PERCENT, POSITIVE, SHARE
 
 MAX_LENGTH = 16
 """Characters of a number given as text."""
@@ -19,15 +19,16 @@ MAX_LENGTH = 16
 
 @dataclass(frozen=True)
 class IntOrString:
-    """A number from 0 to `maximum`, kept as it was written."""
+    """A number from `minimum` to `maximum`, kept as it was written."""
 
     pattern: str
     maximum: int
+    minimum: int = 0
 
     def _check(self, value: object) -> int | str:
         if isinstance(value, int) and not isinstance(value, bool):
-            if value < 0:
-                raise PydanticKnownError("greater_than_equal", {"ge": 0})
+            if value < self.minimum:
+                raise PydanticKnownError("greater_than_equal", {"ge": self.minimum})
             if value > self.maximum:
                 raise PydanticKnownError("less_than_equal", {"le": self.maximum})
             return value
@@ -47,7 +48,7 @@ class IntOrString:
         """What the API server checks: a number within its limits, or text of this form."""
         return {
             "x-kubernetes-int-or-string": True,
-            "minimum": 0,
+            "minimum": self.minimum,
             "maximum": self.maximum,
             "maxLength": MAX_LENGTH,
             "pattern": self.pattern,
@@ -56,6 +57,10 @@ class IntOrString:
 
 Number = Annotated[int | str, IntOrString(NUMBER, 10**12)]
 """0 upwards."""
+PositiveNumber = Annotated[int | str, IntOrString(POSITIVE, 10**6, minimum=1)]
+"""Above 0."""
+Percent = Annotated[int | str, IntOrString(PERCENT, 100)]
+"""0 to 100."""
 Share = Annotated[int | str, IntOrString(SHARE, 1)]
 """0 to 1."""
 

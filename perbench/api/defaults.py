@@ -3,11 +3,12 @@
 The CRD has no `default:`: a stored object stays as written, and a new default in a later version changes no old one.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from perbench.api.load import LoadSpec, PromptApi, WarmupSpec
+from perbench.api.decimals import PositiveNumber
+from perbench.api.load import Arrival, LoadSpec, PromptApi, ValiditySpec, WarmupSpec
 from perbench.api.per import LatencyBasis, MemoryBasis
 from perbench.api.rules import ApiObject
 from perbench.api.serving import EnvVar, Runtime, Serving
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from perbench.api.resource import BenchmarkSpec
 
 CONCURRENCY = 8
+ARRIVAL = Arrival.POISSON
+BURSTINESS = "0.5"
+MAX_IN_FLIGHT = 4096
 REPEATS = 3
 REPEATS_WITH_ROUNDS = 1
 ENOUGH_ROUNDS = 3
@@ -36,6 +40,20 @@ UNLOADED_REQUESTS = 24
 """Of the extra stage per task and round, one at a time, that latency basis Unloaded asks for."""
 ITEMS_PER_SLOT = 4
 """A task needs this many items per request in flight: with fewer, filling and draining the loop is the measurement."""
+OPEN_LOOP_ITEMS = 20
+"""A task needs this many items in an open loop: with fewer not even a median is given."""
+VALIDITY = ValiditySpec(
+    error_percent=1,
+    client_error_milliseconds="0.5",
+    client_error_percent=2,
+    client_error_tail_milliseconds=3,
+    client_error_tail_percent=10,
+    read_delay_milliseconds="0.1",
+    read_delay_percent=5,
+    concurrency_percent=95,
+    on_time_percent=98,
+)
+"""The limits of docs/measurement.md §4."""
 
 
 class Resolved(ApiObject):
@@ -43,14 +61,24 @@ class Resolved(ApiObject):
 
     api: PromptApi
     """Which of a server's routes carries the prompts."""
-    concurrency: Annotated[int, Field(ge=1, le=4096)]
-    """Requests in flight."""
+    concurrency: Annotated[int | None, Field(ge=1, le=4096)] = None
+    """Closed loop: requests in flight. Absent: an open loop."""
+    rate: PositiveNumber | None = None
+    """Open loop: requests per second. Absent: a closed loop."""
+    arrival: Arrival | None = None
+    """Open loop: how the gaps between requests are spread."""
+    burstiness: PositiveNumber | None = None
+    """Arrival Gamma: shape of its distribution."""
+    max_in_flight: Annotated[int | None, Field(ge=1, le=65_536)] = None
+    """Open loop: requests under way at most; more are not sent."""
     warmup: WarmupSpec | None = None
     """What passes before the measured window opens; absent: the default rule."""
     repeats: Annotated[int, Field(ge=1, le=100)]
     """Measurements of each task within one round."""
     max_seconds: Annotated[int, Field(ge=1, le=86_400)]
     """The longest one stage may take."""
+    validity: ValiditySpec = VALIDITY
+    """When a stage is no measurement."""
     rounds: Annotated[int, Field(ge=1, le=100)]
     """How often every model is started afresh and measured."""
     reference: Name
@@ -66,10 +94,11 @@ def resolve_defaults(spec: "BenchmarkSpec", *, local: bool) -> Resolved:
     rounds = (spec.execution.rounds if spec.execution else None) or (LOCAL_ROUNDS if local else ROUNDS)
     return Resolved(
         api=load.api or API,
-        concurrency=load.concurrency or CONCURRENCY,
+        **_loop(load),
         warmup=load.warmup,
         repeats=load.repeats or (REPEATS_WITH_ROUNDS if rounds >= ENOUGH_ROUNDS else REPEATS),
         max_seconds=load.max_seconds or MAX_SECONDS,
+        validity=validity_of(load),
         rounds=rounds,
         reference=(spec.per.reference if spec.per else None) or spec.models[0].name,
         unloaded_requests=UNLOADED_REQUESTS if _asks_unloaded(spec) else None,
@@ -80,9 +109,30 @@ def _asks_unloaded(spec: "BenchmarkSpec") -> bool:
     return spec.per is not None and spec.per.latency_basis is LatencyBasis.UNLOADED
 
 
-def concurrency_of(spec: "BenchmarkSpec") -> int:
-    """Requests in flight that `spec` asks for."""
-    return (spec.load.concurrency if spec.load else None) or CONCURRENCY
+def _loop(load: LoadSpec) -> dict[str, Any]:
+    """The fields of `Resolved` that say which loop it is."""
+    if load.rate is None:
+        return {"concurrency": load.concurrency or CONCURRENCY}
+    arrival = load.arrival or ARRIVAL
+    fields = {"rate": load.rate, "arrival": arrival, "max_in_flight": load.max_in_flight or MAX_IN_FLIGHT}
+    return fields | ({"burstiness": load.burstiness or BURSTINESS} if arrival is Arrival.GAMMA else {})
+
+
+def validity_of(load: LoadSpec) -> ValiditySpec:
+    """The limits that hold: those written, over the defaults."""
+    written = load.validity or ValiditySpec()
+    return VALIDITY.model_copy(update=written.model_dump(exclude_none=True))
+
+
+def least_items(concurrency: int | None) -> int:
+    """Items that a task needs at least; concurrency None: an open loop."""
+    return OPEN_LOOP_ITEMS if concurrency is None else ITEMS_PER_SLOT * concurrency
+
+
+def concurrency_of(spec: "BenchmarkSpec") -> int | None:
+    """Requests in flight that `spec` asks for; None: an open loop."""
+    load = spec.load or LoadSpec()
+    return None if load.rate is not None else load.concurrency or CONCURRENCY
 
 
 def serving_of(spec: "BenchmarkSpec", model: "ModelSpec") -> Serving | None:

@@ -30,7 +30,11 @@ _COUNT = (
     " && (!has(task.limit) || task.limit > size(task.dataset.inline)) ? size(task.dataset.inline)"
     f" : has(task.limit) ? task.limit : has(task.synthetic) ? {defaults.SYNTHETIC_LIMIT} : 1000000)"
 )
-_CONCURRENCY = f"(has(self.load) && has(self.load.concurrency) ? self.load.concurrency : {defaults.CONCURRENCY})"
+_LEAST_ITEMS = (
+    f"(has(self.load) && has(self.load.rate) ? {defaults.OPEN_LOOP_ITEMS}"
+    f" : {defaults.ITEMS_PER_SLOT} * (has(self.load) && has(self.load.concurrency)"
+    f" ? self.load.concurrency : {defaults.CONCURRENCY}))"
+)
 
 
 class BenchmarkSpec(ApiObject):
@@ -65,10 +69,10 @@ class BenchmarkSpec(ApiObject):
             field="per.reference",
         ),
         Rule(
-            message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set), else"
-            " filling and draining the loop is what gets measured: raise the items and their limit, or lower the"
-            " concurrency",
-            cel=f"self.tasks.all(task, {_COUNT} >= {defaults.ITEMS_PER_SLOT} * {_CONCURRENCY})",
+            message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set; 20 with"
+            " load.rate), else filling and draining the loop is what gets measured: raise the items and their limit,"
+            " or lower the concurrency",
+            cel=f"self.tasks.all(task, {_COUNT} >= {_LEAST_ITEMS})",
             holds=lambda s: _first_short_task(s) is None,
             field="tasks",
             where=lambda s: ("tasks", _first_short_task(s) or 0),
@@ -147,6 +151,6 @@ def counted(count: int, noun: str) -> str:
 
 
 def _first_short_task(spec: BenchmarkSpec) -> int | None:
-    needed = defaults.ITEMS_PER_SLOT * defaults.concurrency_of(spec)
+    needed = defaults.least_items(defaults.concurrency_of(spec))
     counts = [defaults.limit_of(task) for task in spec.tasks]
     return next((index for index, count in enumerate(counts) if count is not None and count < needed), None)

@@ -154,7 +154,9 @@ class TaskStatus(ApiObject):
     valid: bool | None = None
     """Whether the figures can be trusted. False: see `warnings`."""
     ttft_p95_milliseconds: DecimalText | None = None
-    """95th percentile of the time to first token, from when the slot came free. From 200 requests on."""
+    """95th percentile of the time to first token, from when the request was due. From 200 requests on."""
+    client_error_milliseconds: DecimalText | None = None
+    """What the load generator added to the median request: a bias, beside the intervals and not in them."""
 
 
 class ModelStatus(ApiObject):
@@ -240,16 +242,16 @@ class Status(ApiObject):
     """Where all figures are."""
 
 
-DECIMALS = Decimal("1e-15")
+DECIMALS = Decimal("1e-13")
 """The last place that fits into a DecimalText."""
-LARGEST_DECIMAL = 1e17
+LARGEST_DECIMAL = 1e15
 """Numbers from here on do not fit into a DecimalText."""
 
 
 def decimal_text(value: float, digits: int = 4) -> str:
     """`value` as status text: plain notation, rounded half-even to `digits` significant digits.
 
-    What is smaller than the fifteenth decimal reads 0. ValueError for a value of 1e17 or more, either way.
+    What is smaller than the thirteenth decimal reads 0. ValueError for a value of 1e15 or more, either way.
 
     >>> [decimal_text(x) for x in (0.87312, 1234567.0, 2.0, 1e-7)]
     ['0.8731', '1235000', '2', '0.0000001']

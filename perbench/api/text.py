@@ -18,6 +18,8 @@ RUN_ID = r"^[0-9a-f]{10}$"
 REASON = r"^[A-Z][A-Za-z]*$"
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 NUMBER = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"
+POSITIVE = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
+PERCENT = r"^(100(\.0+)?|(0|[1-9][0-9]?)(\.[0-9]+)?)$"
 SHARE = r"^(0(\.[0-9]+)?|1(\.0+)?)$"
 PRICED_UNIT = r"^(server|accelerator|endpoint)$"
 THROUGHPUT_UNIT = r"^(tokens|items)/s per (accelerator|server|endpoint)$"
@@ -34,6 +36,8 @@ MEANINGS = {
     REASON: "one CamelCase word",
     DECIMAL: "a decimal number in plain notation, such as 0.8731",
     NUMBER: "a number from 0 upwards, such as 0.5",
+    POSITIVE: "a number above 0, such as 0.5",
+    PERCENT: "a number from 0 to 100, such as 2.5",
     SHARE: "a number from 0 to 1, such as 0.5",
     PRICED_UNIT: "server, accelerator or endpoint",
     THROUGHPUT_UNIT: "tokens/s or items/s, then 'per' and accelerator, server or endpoint",
@@ -42,5 +46,5 @@ MEANINGS = {
 
 Name = Annotated[str, Field(pattern=NAME, min_length=1, max_length=40)]
 """The name of a model or task: short, because it appears in labels, file names and tables."""
-DecimalText = Annotated[str, Field(pattern=DECIMAL, max_length=18)]
+DecimalText = Annotated[str, Field(pattern=DECIMAL, max_length=16)]
 """A number in the status: text, so that no client rounds it."""

@@ -18,8 +18,8 @@ MEMORY_SIZE = "memoryBytes"
 MEMORY_SIZE_TOLERANCE = 0.01
 """What a kernel keeps of the machine's memory for itself changes from version to version."""
 
-HARMLESS_SETTINGS = frozenset({"repeats", "rounds", "maxSeconds", "reference", "unloadedRequests"})
-"""How often is measured, and how long a stage may take: the interval holds the one, a verdict the other."""
+HARMLESS_SETTINGS = frozenset({"repeats", "rounds", "maxSeconds", "reference", "unloadedRequests", "validity"})
+"""How often is measured, how long a stage may take, when it is none: intervals hold the first, verdicts the rest."""
 
 SERVED_NAME = "model"
 """In a request: which model is meant. What its files are is a remark."""

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from perbench.api.decimals import as_float
+from perbench.api.defaults import VALIDITY
 from perbench.api.per import LatencyBasis, MemoryBasis
 from perbench.evaluation.groups import groups
 from perbench.evaluation.settings import Bases
@@ -29,8 +31,6 @@ from perbench.statistics.percentiles import Summary, summarise
 
 SCORED_SHARE = 0.99
 """Under this share of items scored there is no accuracy (measurement.md §7)."""
-ERROR_PERCENT = 1.0
-"""Failed requests beyond this make the run fail: the figures are then those of the requests that survived."""
 CHUNK_RATIO = 1.05
 """Estimated tokens per chunk beyond this: percentiles over tokens are withheld (measurement.md §1)."""
 FINISH_LENGTH = "length"
@@ -45,10 +45,13 @@ def measure(
     planned_stages: int,
     bases: Bases = DEFAULT_BASES,
     basis: Basis = Basis.LAUNCHES,
+    error_limit: float = as_float(VALIDITY.error_percent or 0),
 ) -> Cell:
     """The cell of a model and a task.
 
     `planned_stages`: rounds x (repeats, and the unloaded stage where asked for). `basis`: what one replicate is.
+    `error_limit`: failed requests beyond so many percent make the run fail: the figures are then those of the
+    survivors.
     """
     stages, unloaded = model.stages(task.name), model.unloaded_stages(task.name)
     used = (*stages, *unloaded) if bases.latency is LatencyBasis.UNLOADED else stages
@@ -70,6 +73,8 @@ def measure(
         ttft=_ttft(stages),
         itl_p50_ms=_itl_median(stages),
         flip_percent=flip_percent(stages),
+        client_error_ms=client_error_ms(stages),
+        error_limit=error_limit,
         memory_reason=_memory_reason(stages, bases),
         findings=_noted(used),
         excluded=None,
@@ -124,6 +129,12 @@ def flip_percent(stages: Sequence[StageRecord]) -> float | None:
     return 100 * sum(len(set(given)) > 1 for given in repeated) / len(repeated)
 
 
+def client_error_ms(stages: Sequence[StageRecord]) -> float | None:
+    """What the load generator added to the median request: the largest of the stages' medians. None: not known."""
+    known = [stage.client.error_p50_ms for stage in stages if stage.client.error_p50_ms is not None]
+    return max(known, default=None)
+
+
 def _judged(cell: Cell, model: ModelRecord) -> Cell:
     """The cell with the reason why it is not compared. The first that applies: what a reader must know first."""
     excluded: Exclusion | None = None
@@ -133,7 +144,7 @@ def _judged(cell: Cell, model: ModelRecord) -> Cell:
         excluded = Exclusion.NOT_FINISHED
     elif not cell.valid:
         excluded = Exclusion.MEASUREMENT_INVALID
-    elif (cell.error_percent or 0) > ERROR_PERCENT:
+    elif (cell.error_percent or 0) > cell.error_limit:
         excluded = Exclusion.TOO_MANY_ERRORS
     elif cell.requests < cell.planned_items or (
         cell.kind is not TaskKind.SYNTHETIC and cell.scored < SCORED_SHARE * cell.planned_items

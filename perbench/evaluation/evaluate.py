@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
+from perbench.api.decimals import as_float
 from perbench.api.defaults import Resolved
 from perbench.evaluation import cells, scores, warnings
 from perbench.evaluation.replicates import basis_of, replicates_by_model
@@ -62,7 +63,8 @@ def _cells_of(results: Results, task: TaskRecord, settings: Settings) -> tuple[C
     resolved = results.resolved
     planned = resolved.rounds * (resolved.repeats + (resolved.unloaded_requests is not None))
     basis = basis_of(results)
-    measured = [cells.measure(model, task, planned, settings.bases(model), basis) for model in results.models]
+    limit = as_float(resolved.validity.error_percent or 0)
+    measured = [cells.measure(model, task, planned, settings.bases(model), basis, limit) for model in results.models]
     return scores.without_missed_lengths(measured, task)
 
 

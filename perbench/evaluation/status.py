@@ -147,6 +147,7 @@ def _task(row: Row) -> TaskStatus:
         error_percent=_text(cell.error_percent),
         valid=cell.valid,
         ttft_p95_milliseconds=_text(cell.ttft.value(95)),
+        client_error_milliseconds=_text(cell.client_error_ms),
     )
 
 

@@ -89,6 +89,10 @@ class Cell:
     """Median time between tokens. None: too few, or tokens per chunk were only estimated."""
     flip_percent: float | None
     """Items whose answers differ between repeats, of those answered more than once."""
+    client_error_ms: float | None
+    """What the load generator added to the median request: a bias, beside the intervals and not in them."""
+    error_limit: float
+    """Percent of failed requests beyond which the model failed."""
     memory_reason: str | None
     """Why there is no memory figure, where there is none."""
     findings: tuple[NotedFinding, ...]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perbench.api.status import ConditionStatus, ConditionType, Phase
-from perbench.evaluation.cells import ERROR_PERCENT, is_complete
+from perbench.evaluation.cells import is_complete
 from perbench.evaluation.values import Cell, Condition, Exclusion, Verdict
 from perbench.evaluation.warnings import finding_text
 from perbench.failures import Blame, Failure, shorten
@@ -158,7 +158,7 @@ def _errors(cells: Sequence[Cell]) -> _Outcome | None:
     if cell is None:
         return None
     kinds = ", ".join(f"{count} {kind}" for kind, count in cell.outcomes.items() if kind is not Outcome.SUCCESS)
-    text = f"{cell.failed_requests} of {cell.requests} requests failed ({kinds}), more than {ERROR_PERCENT:g} %"
+    text = f"{cell.failed_requests} of {cell.requests} requests failed ({kinds}), more than {cell.error_limit:g} %"
     failure = _failure(Blame.TARGET, "TooManyErrors", cell, text)
     return _Outcome(failure.reason, failure.message, failure, FAILED_EXIT)
 

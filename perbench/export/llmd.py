@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
+from perbench.api.decimals import as_float
+from perbench.api.defaults import Resolved
 from perbench.evaluation import Evaluation
 from perbench.evaluation.values import Cell
 from perbench.report.manifest import to_yaml
@@ -119,10 +121,17 @@ def _load(results: Results, task: TaskRecord, stages: Sequence[StageRecord]) -> 
                 "max": max([1, *lengths]),
             },
             **({"output_seq_len": {"distribution": "fixed", "value": task.max_tokens}} if synthetic else {}),
-            "concurrency": results.resolved.concurrency,
+            **_loop(results.resolved),
         },
         "native": {"config": settings},
     }
+
+
+def _loop(resolved: Resolved) -> Document:
+    """The load as the report's schema has it: concurrency, or the rate of an open loop."""
+    if resolved.rate is None:
+        return {"concurrency": resolved.concurrency}
+    return {"rate_qps": as_float(resolved.rate)}
 
 
 def _requests(cell: Cell, stages: Sequence[StageRecord]) -> Document:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perbench.api.defaults import ITEMS_PER_SLOT, Resolved
+from perbench.api.decimals import as_float
+from perbench.api.defaults import ARRIVAL, MAX_IN_FLIGHT, Resolved, least_items
 from perbench.api.models import Endpoint, Protocol
 from perbench.api.tasks import TaskSpec
 from perbench.local.estimate import StageWork
 from perbench.local.schedule import Launch
-from perbench.plan import LoadPlan, MemorySource, Plan, StageKey, Target, Warmup, stage_keys
+from perbench.plan import ArrivalPlan, LoadPlan, MemorySource, Plan, StageKey, Target, Validity, Warmup, stage_keys
 from perbench.results import ModelRecord
 
 if TYPE_CHECKING:
@@ -55,14 +56,28 @@ def plan_of(
         target=target,
         load=LoadPlan(
             concurrency=resolved.concurrency,
+            arrivals=arrivals_of(resolved),
             warmup=Warmup(requests=warmup.requests, seconds=warmup.seconds) if warmup else None,
             max_seconds=resolved.max_seconds,
             request_timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+            validity=Validity.of(resolved.validity),
         ),
         repeats=resolved.repeats,
         unloaded_requests=resolved.unloaded_requests,
         tasks=tuple(tasks),
         memory=memory,
+    )
+
+
+def arrivals_of(resolved: Resolved) -> ArrivalPlan | None:
+    """The arrivals of an open loop; None: a closed one."""
+    if resolved.rate is None:
+        return None
+    return ArrivalPlan(
+        rate=as_float(resolved.rate),
+        process=resolved.arrival or ARRIVAL,
+        burstiness=as_float(resolved.burstiness or 1),
+        max_in_flight=resolved.max_in_flight or MAX_IN_FLIGHT,
     )
 
 
@@ -94,12 +109,13 @@ def endpoint_record(name: str, endpoint: Endpoint) -> ModelRecord:
     )
 
 
-def too_few_items(tasks: "Iterable[ResolvedTask]", concurrency: int) -> tuple[str, ...]:
-    """One line for each task that has not enough items to keep the loop full."""
-    needed = ITEMS_PER_SLOT * concurrency
+def too_few_items(tasks: "Iterable[ResolvedTask]", concurrency: int | None) -> tuple[str, ...]:
+    """One line for each task that has not enough items; concurrency None: an open loop."""
+    needed = least_items(concurrency)
+    load = "an open loop" if concurrency is None else f"concurrency {concurrency}"
+    cure = "raise items and limit" + ("" if concurrency is None else ", or lower load.concurrency")
     return tuple(
-        f"TooFewItems: task {task.name} measures {task.count} items; concurrency {concurrency} needs {needed}:"
-        " raise items and limit, or lower load.concurrency"
+        f"TooFewItems: task {task.name} measures {task.count} items; {load} needs {needed}: {cure}"
         for task in tasks
         if task.count < needed
     )
@@ -124,13 +140,15 @@ def _stage_work(
     model: str, task: "ResolvedTask", repeat: int | None, resolved: Resolved, *, after_start: bool
 ) -> StageWork:
     warmup = resolved.warmup
-    concurrency = resolved.concurrency if repeat is not None else 1
+    rate = as_float(resolved.rate) if resolved.rate is not None and repeat is not None else None
+    concurrency = (resolved.concurrency or 0) if repeat is not None else 1
     measured = task.count if repeat is not None else resolved.unloaded_requests or 0
+    warming = float(warmup.seconds) if warmup else FIRST_WARMUP_SECONDS if after_start else 0.0
     return StageWork(
         model=model,
         task=task.name,
         requests=(warmup.requests if warmup else 2 * concurrency) + measured + concurrency,
         output_tokens=task.max_tokens,
-        least_seconds=float(warmup.seconds) if warmup else FIRST_WARMUP_SECONDS if after_start else 0.0,
+        least_seconds=warming + (measured / rate if rate else 0.0),
         most_seconds=float(resolved.max_seconds),
     )

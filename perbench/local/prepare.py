@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from perbench.api.defaults import Resolved, resolve_defaults
+from perbench.api.defaults import CONCURRENCY, Resolved, resolve_defaults
 from perbench.api.identity import run_id
 from perbench.api.reading import read_file
 from perbench.api.resource import PERBenchmark
@@ -128,7 +128,7 @@ class _Finder:
         self._with_key = with_key
         self._around = Surroundings(
             cores=usable_cores(),
-            concurrency=resolved.concurrency,
+            concurrency=resolved.concurrency or CONCURRENCY,
             tokens_per_request=longest_request(tasks),
         )
 

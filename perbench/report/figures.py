@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perbench.api.defaults import LATENCY_BASIS, MEMORY_BASIS
+from perbench.api.defaults import LATENCY_BASIS, MEMORY_BASIS, Resolved
 from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Figures
 from perbench.per import Axis, FigureIntervals
@@ -122,3 +122,12 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def load_text(resolved: Resolved) -> str:
+    """The load: `8 requests at a time`, `4 requests/s (Poisson)`."""
+    if resolved.rate is None:
+        return f"{resolved.concurrency} request{'s' if resolved.concurrency != 1 else ''} at a time"
+    arrival = resolved.arrival.value if resolved.arrival else ""
+    shape = f", burstiness {resolved.burstiness}" if resolved.burstiness is not None else ""
+    return f"{resolved.rate} requests/s ({arrival}{shape})"

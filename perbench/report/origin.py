@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from perbench.api.resource import API_VERSION, KIND
 from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Evaluation
-from perbench.report.figures import duration
+from perbench.report.figures import duration, load_text
 from perbench.report.manifest import to_yaml
 from perbench.results import ModelRecord, Results
 
@@ -39,7 +39,7 @@ def run_facts(results: Results) -> tuple[Fact, ...]:
             ("Started", results.start_time.strftime(TIME)),
             ("Took", duration((end - results.start_time).total_seconds()) if end else None),
             ("Prompts", settings.api.value),
-            ("Requests at a time", str(settings.concurrency)),
+            ("Load", load_text(settings)),
             ("Warm-up", f"{warmup.requests} requests and {warmup.seconds} s" if warmup else "default rule"),
             ("Rounds", f"{settings.rounds}, every model started afresh in each"),
             ("Repeats per round", str(settings.repeats)),

@@ -11,7 +11,7 @@ from perbench.evaluation.sentence import headline, remarks, why_no_score
 from perbench.evaluation.values import Evaluation, Row, TaskEvaluation
 from perbench.failures import shorten
 from perbench.per.words import ABSENT, ends, likelihood, nobody_ranked, published_cell, reference_cell
-from perbench.report.figures import THOUSAND, axes, bases, money
+from perbench.report.figures import THOUSAND, axes, bases, load_text, money
 from perbench.report.notices import notices
 
 WIDTH = 80
@@ -47,7 +47,7 @@ def _heading(task: TaskEvaluation, evaluation: Evaluation) -> str:
     rounds = f"{settings.rounds} round{'s' if settings.rounds != 1 else ''}"
     repeats = f" of {settings.repeats} repeats" if settings.repeats != 1 else ""
     kind = task.record.kind.value.lower()
-    put = f"{task.record.items} items, {settings.concurrency} at a time, {rounds}{repeats}"
+    put = f"{task.record.items} items, {load_text(settings)}, {rounds}{repeats}"
     return _clean("; ".join((f"{task.record.name} ({kind}): {put}", *bases(evaluation.settings))))
 
 

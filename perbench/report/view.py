@@ -8,7 +8,7 @@ from perbench.evaluation.values import Cell, Evaluation, Row, TaskEvaluation
 from perbench.per import FigureIntervals, Reason
 from perbench.per.words import why_left_out
 from perbench.report.axis_view import AxisPanel, axis_panels, cost_panels
-from perbench.report.figures import MEBIBYTE, axes, percent, significant
+from perbench.report.figures import MEBIBYTE, axes, load_text, percent, significant
 from perbench.report.latency_view import LatencyPanel, latency_panels
 from perbench.report.notices import Notice, notices
 from perbench.report.plot import NARROW, Frame, Plot, Point, plot
@@ -105,7 +105,7 @@ def _facts(task: TaskEvaluation, evaluation: Evaluation) -> str:
     parts = [
         task.record.kind.value.lower(),
         f"{task.record.items} items",
-        f"{settings.concurrency} requests at a time",
+        load_text(settings),
         *([f"and {settings.unloaded_requests} one at a time"] if settings.unloaded_requests else []),
         f"{settings.rounds} round{'s' if settings.rounds != 1 else ''}",
         *([f"{settings.repeats} repeats in each"] if settings.repeats != 1 else []),

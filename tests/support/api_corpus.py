@@ -48,9 +48,24 @@ EVERYTHING: dict[str, JsonValue] = {
         "load": {
             "api": "Chat",
             "concurrency": 1,
+            "rate": "0.5",
+            "arrival": "Gamma",
+            "burstiness": 2,
+            "maxInFlight": 1,
             "warmup": {"requests": 0, "seconds": 0},
             "repeats": 1,
             "maxSeconds": 1,
+            "validity": {
+                "errorPercent": "2.5",
+                "clientErrorMilliseconds": 1,
+                "clientErrorPercent": 1,
+                "clientErrorTailMilliseconds": 1,
+                "clientErrorTailPercent": 1,
+                "readDelayMilliseconds": "0.1",
+                "readDelayPercent": 1,
+                "concurrencyPercent": 95,
+                "onTimePercent": 98,
+            },
         },
         "per": {
             "reference": "a",
@@ -141,7 +156,7 @@ def _cases(schema: Schema, value: JsonValue, path: tuple[str | int, ...]) -> Ite
 def _edges(schema: Schema, value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue, JsonValue]]:
     """(keyword, a value just inside, one just outside)."""
     prefix = _PREFIXES.get(name, "0." if INT_OR_STRING in schema else "")
-    letter = "0" if INT_OR_STRING in schema else "a"
+    letter = "1" if INT_OR_STRING in schema else "a"
     if "enum" in schema:
         yield "enum", schema["enum"][-1], schema["enum"][-1] + "x"
     if "maxLength" in schema and name != "unit":  # its pattern allows three words, all shorter

@@ -47,6 +47,8 @@ def cell(
         ttft=summarise([1.0] * 10),
         itl_p50_ms=None,
         flip_percent=0.0,
+        client_error_ms=0.08,
+        error_limit=1.0,
         memory_reason=None,
         findings=(),
         excluded=excluded,

@@ -11,20 +11,20 @@ class Exchange:
     """One request and what came back, as raw as it came. Stamps are in ns of the engine's clock."""
 
     __slots__ = (
-        "connect_ns", "delays", "end", "ending", "error", "free_at", "on_ended", "on_read", "paused",
+        "connect_ns", "delays", "due", "end", "ending", "error", "on_ended", "on_read", "paused",
         "reader", "reads", "retried", "sent", "ticket",
     )  # fmt: skip
 
     def __init__(
         self,
         ticket: Ticket,
-        free_at: int,
+        due: int,
         on_ended: "Callable[[Exchange], None]",
         on_read: "Callable[[Exchange, bool], None]",
     ) -> None:
         self.ticket = ticket
-        self.free_at = free_at
-        """When the slot came free: the request's scheduled time in a closed loop."""
+        self.due = due
+        """When it was to be sent: as scheduled in an open loop, when its slot came free in a closed one."""
         self.paused = False
         """The slot waited on purpose (after a failure) or has just begun: no turnaround is measured."""
         self.sent = 0

@@ -1,15 +1,20 @@
-"""Which request a free slot of the closed loop sends next: warm-up, measured, filler, nothing (measurement.md §1).
+"""Which request is sent next: warm-up, measured, filler, nothing (measurement.md §1).
 
 Pure: told what happened and when, it answers. The window opens with the first measured request and closes when the
-last measured one is *sent*; freed slots go on with filler until the last measured one has *ended*, because a loop
-that drains has less than its concurrency in flight, and its tail would be measured at another load.
+last measured one is *sent*; the load goes on with filler until the last measured one has *ended*, because a load that
+drains has less in flight, and its tail would be measured at another load.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
+
+from perbench.plan import ArrivalPlan
+from perbench_bench.engine.arrivals import EndlessArrivals, schedule_ns
 
 NS = 1_000_000_000
 
@@ -35,65 +40,49 @@ class Limits:
     """What ends the phases. Times are seconds; `deadline_ns` is a stamp of the clock the feed is told."""
 
     warmup_requests: int
+    """Ended before the window opens."""
     warmup_seconds: float
     measured: int
     window_seconds: float | None = None
     """The window is closed at this length even when not all measured requests were sent (`--duration`)."""
     deadline_ns: int | None = None
     """Nothing measured is sent after this (the stage's time limit)."""
+    warmup_durations: float = 0.0
+    """Open loop: so many median request durations pass before the window opens."""
 
 
 class Feed:
-    """The order of requests of one stage."""
-
-    __slots__ = (
-        "_aborted", "_limits", "_measured_ended", "_measured_sent", "_spare_sent", "_started", "_warmup_ended",
-        "filler_sent", "time_limited", "warmup_sent", "window_end", "window_start",
-    )  # fmt: skip
+    """What both loops have in common: counts, the window, when it is over."""
 
     def __init__(self, limits: Limits, started: int) -> None:
-        self._limits = limits
-        self._started = started
-        self._aborted = False
-        self._warmup_ended = 0
-        self._measured_sent = 0
-        self._measured_ended = 0
-        self._spare_sent = 0
+        self.limits = limits
+        self.started = started
+        self.measured_sent = 0
+        self.measured_ended = 0
+        """Measured requests that have ended, well or badly."""
         self.warmup_sent = 0
+        self.warmup_ended = 0
+        self.warmup_durations: list[int] = []
         self.filler_sent = 0
         self.window_start: int | None = None
         self.window_end: int | None = None
         self.time_limited = False
-
-    @property
-    def measured_sent(self) -> int:
-        """Measured requests sent so far."""
-        return self._measured_sent
-
-    @property
-    def measured_ended(self) -> int:
-        """Measured requests that have ended, well or badly."""
-        return self._measured_ended
+        self._aborted = False
+        self._spare_sent = 0
 
     @property
     def finished(self) -> bool:
         """Whether nothing more is sent: the load was aborted, or the last measured request has ended."""
-        return self._aborted or (self.window_end is not None and self._measured_ended == self._measured_sent)
+        return self._aborted or (self.window_end is not None and self.measured_ended == self.measured_sent)
 
-    def next(self, now: int) -> Ticket | None:
-        """The request a slot that is free at `now` (ns) sends; None: the slot is done."""
-        if self.window_start is None and not self._open(now):
-            return None if self.finished else self._spare(Role.WARMUP)
-        if self.window_end is None and (ticket := self._measured(now)):
-            return ticket
-        return None if self.finished else self._spare(Role.FILLER)
-
-    def ended(self, ticket: Ticket) -> None:
-        """A request has ended, however."""
+    def ended(self, ticket: Ticket, duration_ns: int) -> None:
+        """A request has ended, however, so long after it was sent."""
         if ticket.role is Role.MEASURED:
-            self._measured_ended += 1
+            self.measured_ended += 1
         elif ticket.role is Role.WARMUP:
-            self._warmup_ended += 1
+            self.warmup_ended += 1
+            if duration_ns > 0:  # 0: it was never sent
+                self.warmup_durations.append(duration_ns)
 
     def abort(self, now: int) -> None:
         """Send nothing any more; what is under way may end."""
@@ -106,8 +95,8 @@ class Feed:
     def in_window(self, stamp: int) -> bool:
         """Whether a byte that arrived at `stamp` arrived inside the window, as far as it is known by now.
 
-        The window opens and closes with the end of a request. Only the one at its close belongs to it: with both, n
-        sendings would count n endings in n - 1 cycles.
+        The window of a closed loop opens and closes with the end of a request. Only the one at its close belongs to
+        it: with both, n sendings would count n endings in n - 1 cycles.
         """
         if self.window_start is None or stamp <= self.window_start:
             return False
@@ -120,39 +109,37 @@ class Feed:
         inside = stamps > self.window_start
         return inside if self.window_end is None else inside & (stamps <= self.window_end)
 
-    def _open(self, now: int) -> bool:
-        limits = self._limits
+    def overlap(self, start: int, end: int) -> int:
+        """How much of the time from `start` to `end` lies inside the window, in ns."""
+        if self.window_start is None:
+            return 0
+        return max(0, (end if self.window_end is None else min(end, self.window_end)) - max(start, self.window_start))
+
+    def is_warm(self, now: int) -> bool:
+        """Whether the warm-up has lasted long enough. Past the deadline it never does: the load is aborted."""
+        limits = self.limits
         if limits.deadline_ns is not None and now >= limits.deadline_ns:
             self.time_limited = True
             self.abort(now)
             return False
-        warm = self._warmup_ended >= limits.warmup_requests and now - self._started >= limits.warmup_seconds * NS
-        if warm:
-            self.window_start = now
-        return warm
+        return self.warmup_ended >= limits.warmup_requests and now - self.started >= limits.warmup_seconds * NS
 
-    def _measured(self, now: int) -> Ticket | None:
-        """The next measured ticket, closing the window with the last one or when time is up."""
-        limits = self._limits
+    def measured(self, now: int) -> Ticket | None:
+        """The next measured ticket, closing the window with the last one; None when time is up."""
+        limits = self.limits
         close = self._closing_time()
         if close is not None and now >= close:
             self.time_limited = limits.deadline_ns is not None and close == limits.deadline_ns
             self.window_end = close
             return None
-        ticket = Ticket(Role.MEASURED, self._measured_sent)
-        self._measured_sent += 1
-        if self._measured_sent == limits.measured:
+        ticket = Ticket(Role.MEASURED, self.measured_sent)
+        self.measured_sent += 1
+        if self.measured_sent == limits.measured:
             self.window_end = now
         return ticket
 
-    def _closing_time(self) -> int | None:
-        limits, start = self._limits, self.window_start
-        times = [limits.deadline_ns] if limits.deadline_ns is not None else []
-        if limits.window_seconds is not None and start is not None:
-            times.append(start + int(limits.window_seconds * NS))
-        return min(times, default=None)
-
-    def _spare(self, role: Role) -> Ticket:
+    def spare(self, role: Role) -> Ticket:
+        """A ticket for a request that is not measured."""
         ticket = Ticket(role, self._spare_sent)
         self._spare_sent += 1
         if role is Role.WARMUP:
@@ -160,3 +147,80 @@ class Feed:
         else:
             self.filler_sent += 1
         return ticket
+
+    def _closing_time(self) -> int | None:
+        limits, start = self.limits, self.window_start
+        times = [limits.deadline_ns] if limits.deadline_ns is not None else []
+        if limits.window_seconds is not None and start is not None:
+            times.append(start + int(limits.window_seconds * NS))
+        return min(times, default=None)
+
+
+class ClosedFeed(Feed):
+    """The order of requests of a closed loop: asked whenever a slot is free."""
+
+    def next(self, now: int) -> Ticket | None:
+        """The request a slot that is free at `now` (ns) sends; None: the slot is done."""
+        if self.window_start is None:
+            if not self.is_warm(now):
+                return None if self.finished else self.spare(Role.WARMUP)
+            self.window_start = now
+        if self.window_end is None and (ticket := self.measured(now)):
+            return ticket
+        return None if self.finished else self.spare(Role.FILLER)
+
+
+class OpenFeed(Feed):
+    """The order of requests of an open loop: each leaves when it is due, however many are under way."""
+
+    def __init__(self, limits: Limits, plan: ArrivalPlan, seed: int, started: int) -> None:
+        super().__init__(limits, started)
+        self._plan = plan
+        self._seed = seed
+        self._offsets: list[int] = schedule_ns(plan, limits.measured, seed).tolist()
+        self._spare_arrivals = EndlessArrivals(plan, (seed, 1), started)
+        self.due: int = started
+        """When the next request is to leave."""
+        if self.is_warm(started):
+            self._open(started)
+        else:
+            self.due = self._spare_arrivals.pop()
+
+    @override
+    def is_warm(self, now: int) -> bool:
+        """As for every feed, and some median durations have passed: the requests under way are then no longer few."""
+        if not super().is_warm(now):
+            return False
+        least = self.limits.warmup_durations
+        durations = self.warmup_durations
+        return not least or (bool(durations) and now - self.started >= least * median(durations))
+
+    def take(self, now: int) -> Ticket | None:
+        """The request that is due by `now`; None: nothing leaves, as the window opens, or all is over."""
+        if self.window_start is None:
+            if self.is_warm(self.due):
+                self._open(self.due)
+                return None
+            return None if self.finished else self._spare(Role.WARMUP)
+        if self.window_end is None:
+            ticket = self.measured(now)
+            if self.window_end is None:
+                self.due = self.window_start + self._offsets[self.measured_sent]
+            else:
+                self._fill(self.due)
+            if ticket:
+                return ticket
+        return None if self.finished else self._spare(Role.FILLER)
+
+    def _open(self, now: int) -> None:
+        """The schedule of the measured requests was drawn before; it begins here."""
+        self.window_start = now
+        self.due = now + self._offsets[0]
+
+    def _fill(self, after: int) -> None:
+        self._spare_arrivals = EndlessArrivals(self._plan, (self._seed, 2), after)
+        self.due = self._spare_arrivals.pop()
+
+    def _spare(self, role: Role) -> Ticket:
+        self.due = self._spare_arrivals.pop()
+        return self.spare(role)

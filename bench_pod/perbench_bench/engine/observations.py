@@ -13,9 +13,10 @@ from perbench.results import Histogram, Outcome
 from perbench.statistics.histogram import BINS, bin_of, edges, from_counts
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed, Role
-from perbench_bench.engine.reply import Reply
+from perbench_bench.engine.reply import Ending, Reply
 
 NONE = -1
+NOT_SENT = frozenset({Ending.NO_RESOURCES, Ending.HELD_BACK})
 ESTIMATE_LIMIT = 1.05
 """Tokens per content event above which a server bundles tokens and its gaps say nothing about single ones."""
 
@@ -63,6 +64,10 @@ class WindowSums:
 
     output_tokens: float = 0.0
     requests: int = 0
+    ended: int = 0
+    """Requests that ended inside, well or badly."""
+    in_flight_ns: int = 0
+    """Time inside the window, summed over the requests that were under way."""
     lost_ns: int = 0
     """Turnaround, connecting and read delay of the requests sent inside the window."""
     cycle_ns: int = 0
@@ -93,12 +98,19 @@ class Observations:
         def stamps() -> NDArray[np.int64]:
             return np.full(capacity, NONE, dtype=np.int64)
 
-        self.free, self.sent, self.first, self.last, self.end = (stamps() for _ in range(5))
-        self.connect, self.turnaround, self.first_delay = (stamps() for _ in range(3))
+        self.due, self.sent, self.first, self.last, self.end = (stamps() for _ in range(5))
+        self.connect, self.lag, self.first_delay = (stamps() for _ in range(3))
+        # lag: from due to sent, connecting left out; the turnaround of a closed loop.
         self.first_tokens: NDArray[np.float64] = np.full(capacity, np.nan)
         """Tokens in the first chunk (k₁)."""
         self.rows: dict[int, Row] = {}
         self.window = WindowSums()
+        self.spare_in_window: list[tuple[int, int]] = []
+        """(sent, end) of requests that were not measured and under way inside the window."""
+        self.held_back = 0
+        """Requests not sent because as many as may be were under way."""
+        self.lacking = 0
+        """Requests not sent for want of descriptors, ports or memory of our own."""
         self.itl, self.chunk_gap, self.read_delay = TimeHistogram(), TimeHistogram(), TimeHistogram()
         self.content_tokens = 0
         self.content_events = 0
@@ -107,6 +119,10 @@ class Observations:
 
     def add(self, exchange: Exchange, reply: Reply, feed: Feed, *, counts_end_token: bool | None) -> None:
         """Take one finished request of any role."""
+        if exchange.ending is Ending.HELD_BACK:
+            self.held_back += 1
+        elif exchange.ending is Ending.NO_RESOURCES:
+            self.lacking += 1
         end_tokens = 1 if counts_end_token and reply.finish == "stop" and reply.output_tokens else 0
         tokens = tokens_per_chunk(reply, end_tokens)
         self._add_to_window(exchange, reply, feed, tokens)
@@ -115,8 +131,13 @@ class Observations:
 
     def _add_to_window(self, exchange: Exchange, reply: Reply, feed: Feed, tokens: NDArray[np.float64]) -> None:
         window = self.window
-        if reply.outcome is Outcome.SUCCESS and feed.in_window(exchange.end):
-            window.requests += 1
+        if feed.in_window(exchange.end) and exchange.ending not in NOT_SENT:
+            window.ended += 1
+            window.requests += reply.outcome is Outcome.SUCCESS
+        if under_way := feed.overlap(exchange.sent, exchange.end):
+            window.in_flight_ns += under_way
+            if exchange.ticket.role is not Role.MEASURED:
+                self.spare_in_window.append((exchange.sent, exchange.end))
         if reply.output_tokens:
             # Tokens without any text (an end token alone) are there when the answer ends.
             stamps, weights = (reply.stamps, tokens) if tokens.sum() > 0 else ([exchange.end], np.ones(1))
@@ -124,15 +145,15 @@ class Observations:
             window.output_tokens += float(weights[inside].sum() / weights.sum()) * reply.output_tokens
         if feed.in_window(exchange.sent) and not exchange.paused:
             window.cycles += 1
-            window.lost_ns += exchange.sent - exchange.free_at + (exchange.delays[-1] if exchange.delays else 0)
-            window.cycle_ns += exchange.end - exchange.free_at
+            window.lost_ns += exchange.sent - exchange.due + (exchange.delays[-1] if exchange.delays else 0)
+            window.cycle_ns += exchange.end - exchange.due
 
     def _add_row(self, exchange: Exchange, reply: Reply, tokens: NDArray[np.float64]) -> None:
         i = exchange.ticket.index
-        self.free[i], self.sent[i], self.end[i] = exchange.free_at, exchange.sent, exchange.end
+        self.due[i], self.sent[i], self.end[i] = exchange.due, exchange.sent, exchange.end
         self.connect[i] = exchange.connect_ns
-        if not exchange.paused:
-            self.turnaround[i] = max(0, exchange.sent - exchange.free_at - exchange.connect_ns)
+        if not exchange.paused and exchange.ending not in NOT_SENT:
+            self.lag[i] = max(0, exchange.sent - exchange.due - exchange.connect_ns)
         self.rows[i] = Row(
             reply.outcome, reply.error, reply.text, reply.finish,
             reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(tokens.sum()),
@@ -179,19 +200,3 @@ def tokens_per_chunk(reply: Reply, end_tokens: int) -> NDArray[np.float64]:
         return np.empty(0)
     share: NDArray[np.float64] = events * (max(reply.output_tokens - end_tokens, 0) / events.sum())
     return share
-
-
-def mean_duration_drift(sent: NDArray[np.int64], duration_ms: NDArray[np.float64]) -> tuple[float, float] | None:
-    """(relative difference, difference in standard errors) of mean duration between the halves, in order of sending.
-
-    None with fewer than two requests in a half.
-    """
-    ordered = duration_ms[np.argsort(sent, kind="stable")]
-    half = ordered.size // 2
-    if half < 2:
-        return None
-    early, late = ordered[:half], ordered[-half:]
-    difference = float(late.mean() - early.mean())
-    error = float(np.sqrt(early.var(ddof=1) / half + late.var(ddof=1) / half))
-    relative = difference / float(early.mean())
-    return relative, abs(difference) / error if error > 0 else (0.0 if difference == 0 else np.inf)

@@ -91,6 +91,8 @@ def _judge_ending(reply: Reply, ending: Ending, *, finished: bool, error: str) -
         reply.fail(Outcome.TRUNCATED, error or "the connection closed before the answer was finished")
     elif ending is Ending.NOT_CONNECTED:
         reply.fail(Outcome.CONNECT_FAILED, error)
+    elif ending in {Ending.NO_RESOURCES, Ending.HELD_BACK}:
+        reply.fail(Outcome.DROPPED, error)
     elif not finished:
         reply.fail(Outcome.TRUNCATED, "the stream ended without a finish reason")
 

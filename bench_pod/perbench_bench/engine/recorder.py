@@ -7,7 +7,7 @@ from perbench.results import Outcome
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import Observations
-from perbench_bench.engine.reply import Reply
+from perbench_bench.engine.reply import Ending, Reply
 
 LEAST_FAILURES = 20
 """Failures in a row, with no success between them, after which a server is taken for gone."""
@@ -55,6 +55,8 @@ class Recorder:
         if reply.outcome is Outcome.SUCCESS:
             self._in_a_row.clear()
             return True
+        if exchange.ending is Ending.HELD_BACK:  # says that the server is slow, not that it is gone
+            return False
         self._in_a_row[reply.outcome] += 1
         if self._in_a_row.total() >= self._patience and self.aborted is None:
             self.aborted = self._in_a_row.most_common(1)[0][0], reply.error or ""

@@ -16,6 +16,10 @@ class Ending(Enum):
     MALFORMED = auto()
     """What came was not HTTP/1.1."""
     NOT_CONNECTED = auto()
+    NO_RESOURCES = auto()
+    """Not connected for want of something of ours: descriptors, ports, memory."""
+    HELD_BACK = auto()
+    """Not sent: as many requests as may be were under way."""
 
 
 @dataclass(slots=True)

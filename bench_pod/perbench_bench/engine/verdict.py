@@ -1,4 +1,4 @@
-"""Was it us? The rules of measurement.md §1, 3 and 4 that decide whether a stage's figures can be trusted. Pure.
+"""Was it us? The rules of measurement.md §4 that decide whether the load generator spoiled a stage's figures. Pure.
 
 A verdict is data: code, what was measured, the limit, the unit, what to do. Text is made of it elsewhere.
 """
@@ -9,31 +9,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perbench.results import ClientRecord, Finding, Outcome
-from perbench_bench.engine.observations import NONE, Observations, mean_duration_drift, milliseconds
+from perbench.plan import LoadPlan, Validity
+from perbench.results import ClientRecord, Finding
+from perbench_bench.engine.causes import Cause, advice_of
+from perbench_bench.engine.observations import NONE, Observations, milliseconds
 
 TAIL_BEYOND = 10
 """Observations beyond the highest percentile that is judged."""
-STEADY_DIFFERENCE = 0.10
-STEADY_ERRORS = 2.0
-STEADY_JUDGED_FROM = 200
-"""Requests per stage from which unsteadiness invalidates; below it the two halves are too small to be sure."""
-CACHED_PERCENT = 1.0
-INPUT_LENGTH_PERCENT = 5.0
-CONCURRENCY_PERCENT = 95.0
-
-MORE_ROOM = "give the load generator a core of its own: fewer server threads, a lower concurrency, or another machine"
+TAIL_FROM = 20
+"""Requests below which no tail is judged."""
+ON_TIME_MS = 10.0
+"""A request of an open loop is on time within this, or one mean gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientUse:
-    """What the load generator's process used during the stage."""
+    """What the load generator's process used during the stage, and what pressed on it."""
 
     run_queue_wait_ms: float | None
     cpu_seconds: float
     peak_rss_bytes: int
     requests: int
     """All requests of the stage, warm-up and filler included."""
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +44,15 @@ class Tail:
 
 
 def client_error_ms(seen: Observations, wait_ms: float) -> NDArray[np.float64]:
-    """Client-added error per request: turnaround, delay of the read of its first token, mean wait for a core."""
-    known = (seen.turnaround != NONE) & (seen.first_delay != NONE)
-    return milliseconds(seen.turnaround[known] + seen.first_delay[known]) + wait_ms
+    """Client-added error per request: its lag, the delay of the read of its first token, the mean wait for a core."""
+    known = (seen.lag != NONE) & (seen.first_delay != NONE)
+    return milliseconds(seen.lag[known] + seen.first_delay[known]) + wait_ms
 
 
 def ttft_ms(seen: Observations) -> NDArray[np.float64]:
-    """Time to first token from when the slot came free, of the requests that have one."""
+    """Time to first token from when the request was due, of the requests that have one."""
     known = seen.first != NONE
-    return milliseconds(seen.first[known] - seen.free[known])
+    return milliseconds(seen.first[known] - seen.due[known])
 
 
 def tpot_ms(seen: Observations) -> NDArray[np.float64]:
@@ -69,107 +67,83 @@ def tpot_ms(seen: Observations) -> NDArray[np.float64]:
     return np.where((seen.first != NONE) & (further > 0), result, np.nan)
 
 
-def client_record(seen: Observations, concurrency: int, use: ClientUse) -> ClientRecord:
-    """The load generator's own figures."""
+def client_record(seen: Observations, load: LoadPlan, window_ns: int, use: ClientUse) -> ClientRecord:
+    """The load generator's own figures over a window of so many ns."""
     wait = use.run_queue_wait_ms or 0.0
     errors = client_error_ms(seen, wait)
     tail = _tail(errors, ttft_ms(seen))
     typical_delay = seen.read_delay.quantile(0.5)
+    if load.concurrency is None:
+        in_flight = seen.window.in_flight_ns / window_ns if window_ns > 0 else None
+    else:
+        in_flight = _delivered(seen, load.concurrency, wait)
     return ClientRecord(
         error_p50_ms=_median(errors),
         error_p99_ms=tail.error_ms if tail else None,
         error_tail_percentile=tail.percent if tail else None,
         read_delay_p50_ms=None if typical_delay is None else typical_delay + wait,
         run_queue_wait_ms=use.run_queue_wait_ms,
-        concurrency_delivered=_delivered(seen, concurrency, wait),
+        concurrency_delivered=in_flight,
+        on_time_percent=None if load.arrivals is None else _on_time_percent(seen, load.arrivals.rate),
         cpu_ms_per_request=use.cpu_seconds * 1e3 / use.requests if use.requests else None,
         peak_rss_bytes=use.peak_rss_bytes,
     )
 
 
-def judge_client(seen: Observations, record: ClientRecord, concurrency: int) -> Iterator[Finding]:
+def judge_client(seen: Observations, record: ClientRecord, load: LoadPlan, use: ClientUse) -> Iterator[Finding]:
     """LoadGeneratorSaturated, once per rule that is broken."""
-    ttft = ttft_ms(seen)
-    typical = _median(ttft) or 0.0
-    yield from _over("p50 of the client's error", record.error_p50_ms, max(0.5, 0.02 * typical), "ms")
-    tail = _tail(client_error_ms(seen, record.run_queue_wait_ms or 0.0), ttft)
-    if tail and ttft.size >= 20:
-        name = f"p{tail.percent:g} of the client's error"
-        yield from _over(name, tail.error_ms, max(3.0, 0.10 * tail.ttft_ms), "ms")
-    tpot = tpot_ms(seen)
-    per_token = float(np.nanmedian(tpot)) if np.isfinite(tpot).any() else 0.0
-    yield from _over("p50 of the read delay", record.read_delay_p50_ms, max(0.1, 0.05 * per_token), "ms")
-    least = concurrency * CONCURRENCY_PERCENT / 100
-    if record.concurrency_delivered is not None and record.concurrency_delivered < least:
-        yield Finding(
-            code="LoadGeneratorSaturated", invalidates=True, measured=record.concurrency_delivered, threshold=least,
-            unit="requests", rule="requests really in flight, mean over the window", advice=MORE_ROOM,
-        )  # fmt: skip
-
-
-def judge_stage(
-    seen: Observations, *, time_limited: bool, input_tokens: int | None, steadiness: bool
-) -> Iterator[Finding]:
-    """What the stage's own figures say about it: steadiness, cache, prompt length, time limit."""
-    if time_limited:
-        yield Finding(
-            code="StageTimeLimit", invalidates=True, measured=None, threshold=None, unit="",
-            rule="load.maxSeconds was reached before every item was sent",
-            advice="raise load.maxSeconds, lower the task's limit, or raise the concurrency",
-        )  # fmt: skip
-    if steadiness:
-        yield from _steadiness(seen)
-    yield from _cached(seen)
-    if input_tokens is not None:
-        yield from _input_length(seen, input_tokens)
-
-
-def _steadiness(seen: Observations) -> Iterator[Finding]:
-    done = np.array([i for i, row in seen.rows.items() if row.outcome is Outcome.SUCCESS], dtype=np.int64)
-    drift = mean_duration_drift(seen.sent[done], milliseconds(seen.end[done] - seen.sent[done]))
-    if drift is None or abs(drift[0]) < STEADY_DIFFERENCE or drift[1] < STEADY_ERRORS:
-        return
-    yield Finding(
-        code="NotSteady", invalidates=len(seen.rows) >= STEADY_JUDGED_FROM, measured=drift[0] * 100,
-        threshold=STEADY_DIFFERENCE * 100, unit="%",
-        rule="change of the mean request duration from the first half of the stage to the second",
-        advice="warm up longer (load.warmup), or look for other work on the server",
-    )  # fmt: skip
-
-
-def _cached(seen: Observations) -> Iterator[Finding]:
-    pairs = [(r.cached_tokens, r.input_tokens) for r in seen.rows.values() if r.cached_tokens is not None]
-    total = sum(asked or 0 for _, asked in pairs)
-    if not total:
-        return
-    percent = 100 * sum(cached for cached, _ in pairs) / total
-    if percent > CACHED_PERCENT:
-        yield Finding(
-            code="PrefixCacheActive", invalidates=True, measured=percent, threshold=CACHED_PERCENT, unit="%",
-            rule="prompt tokens the server took from its cache",
-            advice="turn the server's prefix cache off: repeats ask the same items and would look faster than they are",
-        )  # fmt: skip
-
-
-def _input_length(seen: Observations, asked: int) -> Iterator[Finding]:
-    lengths = [row.input_tokens for row in seen.rows.values() if row.input_tokens is not None]
-    if not lengths:
-        return
-    delivered = sum(lengths) / len(lengths)
-    if abs(delivered - asked) > asked * INPUT_LENGTH_PERCENT / 100:
-        yield Finding(
-            code="InputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
-            rule="mean prompt length, fitted against the server's own count",
-            advice="compare only with runs of the same delivered length",
-        )  # fmt: skip
-
-
-def _over(rule: str, measured: float | None, limit: float, unit: str) -> Iterator[Finding]:
-    if measured is not None and measured > limit:
+    limits, advice = load.validity, advice_of(use.causes)
+    for rule, measured, limit, unit in (*_delays(seen, record, limits), *_shortfalls(seen, record, load)):
         yield Finding(
             code="LoadGeneratorSaturated", invalidates=True, measured=measured, threshold=limit, unit=unit, rule=rule,
-            advice=MORE_ROOM,
+            advice=advice,
         )  # fmt: skip
+
+
+Broken = tuple[str, float, float, str]
+"""A broken rule: its words, what was measured, the limit, the unit."""
+
+
+def _delays(seen: Observations, record: ClientRecord, limits: Validity) -> Iterator[Broken]:
+    """What the client added to what it measured."""
+    ttft = ttft_ms(seen)
+    typical = _median(ttft) or 0.0
+    allowed = max(limits.client_error_milliseconds, limits.client_error_percent / 100 * typical)
+    if record.error_p50_ms is not None and record.error_p50_ms > allowed:
+        yield "p50 of the client's error", record.error_p50_ms, allowed, "ms"
+    tail = _tail(client_error_ms(seen, record.run_queue_wait_ms or 0.0), ttft)
+    if tail and ttft.size >= TAIL_FROM:
+        share = limits.client_error_tail_percent / 100
+        allowed = max(limits.client_error_tail_milliseconds, share * tail.ttft_ms)
+        if tail.error_ms > allowed:
+            yield f"p{tail.percent:g} of the client's error", tail.error_ms, allowed, "ms"
+    tpot = tpot_ms(seen)
+    per_token = float(np.nanmedian(tpot)) if np.isfinite(tpot).any() else 0.0
+    allowed = max(limits.read_delay_milliseconds, limits.read_delay_percent / 100 * per_token)
+    if record.read_delay_p50_ms is not None and record.read_delay_p50_ms > allowed:
+        yield "p50 of the read delay", record.read_delay_p50_ms, allowed, "ms"
+
+
+def _shortfalls(seen: Observations, record: ClientRecord, load: LoadPlan) -> Iterator[Broken]:
+    """What the client did not deliver of the load that was asked for."""
+    limits, delivered, on_time = load.validity, record.concurrency_delivered, record.on_time_percent
+    if load.concurrency is not None and delivered is not None:
+        least = load.concurrency * limits.concurrency_percent / 100
+        if delivered < least:
+            yield "requests really in flight, mean over the window", delivered, least, "requests"
+    if on_time is not None and on_time < limits.on_time_percent:
+        yield "requests that left when they were due", on_time, limits.on_time_percent, "%"
+    if seen.lacking:
+        yield "requests not sent for want of descriptors, ports or memory", float(seen.lacking), 0.0, "requests"
+
+
+def _on_time_percent(seen: Observations, rate: float) -> float | None:
+    """Share of the requests that left within 10 ms or one mean gap of when they were due (measurement.md §4).
+
+    Those held back by the limit on requests under way are no fault of the client; connecting is the target's affair.
+    """
+    lags = milliseconds(seen.lag[seen.lag != NONE])
+    return 100 * float((lags <= max(ON_TIME_MS, 1e3 / rate)).mean()) if lags.size else None
 
 
 def _tail(errors: NDArray[np.float64], ttft: NDArray[np.float64]) -> Tail | None:

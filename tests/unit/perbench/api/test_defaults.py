@@ -2,7 +2,7 @@ import pytest
 
 from perbench.api import defaults
 from perbench.api.defaults import Resolved, limit_of, max_tokens_of, resolve_defaults, serving_of
-from perbench.api.load import PromptApi, WarmupSpec
+from perbench.api.load import Arrival, PromptApi, WarmupSpec
 from perbench.api.reference import api_fields
 from perbench.api.resource import BenchmarkSpec
 from perbench.api.serving import Runtime
@@ -56,6 +56,21 @@ def test_what_is_said_holds() -> None:
         rounds=4,
         reference="b",
     )
+
+
+def test_an_open_loop_is_said_whole() -> None:
+    gamma = resolve_defaults(spec(load={"rate": "2.5", "arrival": "Gamma"}), local=True)
+    assert (gamma.concurrency, gamma.rate, gamma.arrival, gamma.burstiness) == (None, "2.5", Arrival.GAMMA, "0.5")
+    assert gamma.max_in_flight == 4096
+    poisson = resolve_defaults(spec(load={"rate": 2, "maxInFlight": 5}), local=True)
+    assert (poisson.arrival, poisson.burstiness, poisson.max_in_flight) == (Arrival.POISSON, None, 5)
+    assert poisson.validity == defaults.VALIDITY
+    strict = resolve_defaults(spec(load={"validity": {"onTimePercent": 99, "errorPercent": "0.5"}}), local=True)
+    assert strict.concurrency == 8
+    assert strict.validity.model_dump() == defaults.VALIDITY.model_dump() | {
+        "on_time_percent": 99,
+        "error_percent": "0.5",
+    }
 
 
 def test_unloaded_latency_asks_for_an_extra_stage_of_24_requests() -> None:

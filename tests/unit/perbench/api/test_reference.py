@@ -45,7 +45,7 @@ def test_the_page_has_every_field_with_type_limits_meaning_and_proof() -> None:
     page = reference(PROVED)
     assert page.count("\n| `") + page.count("\n| **`") == len(PATHS) - 2
     row = next(line for line in page.splitlines() if line.startswith("| `concurrency` | whole number, 1 to 4096 |"))
-    assert "Default 8." in row
+    assert "Default 8, unless there is a `rate`." in row
     assert row.endswith(f"| `{PROVED['spec.load.concurrency']}` |")
     assert "| **`models`** | list, 1 to 32 entries, one per `name`: object |" in page
     assert "| `api` | `Completion` or `Chat` |" in page

@@ -101,8 +101,8 @@ def test_reasons_are_camel_case_words(reason: str) -> None:
         (-0.0, "0"),
         (-1.50, "-1.5"),
         (1e-7, "0.0000001"),
-        (9.876e16, "98760000000000000"),
-        (1.2345e-13, "0.000000000000123"),
+        (9.876e14, "987600000000000"),
+        (1.2345e-11, "0.0000000000123"),
         (1e-16, "0"),
     ],
 )
@@ -110,18 +110,18 @@ def test_decimal_text(value: float, text: str) -> None:
     assert decimal_text(value) == text
 
 
-@pytest.mark.parametrize("value", [1e17, -1e17, math.inf, math.nan])
+@pytest.mark.parametrize("value", [1e15, -1e15, math.inf, math.nan])
 def test_what_does_not_fit_into_the_status_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         decimal_text(value)
 
 
-@given(st.floats(min_value=-9.9e16, max_value=9.9e16))
+@given(st.floats(min_value=-9.9e14, max_value=9.9e14))
 def test_every_other_number_fits(value: float) -> None:
     assert len(decimal_text(value)) <= SCHEMA["properties"]["best"]["properties"]["referencePer"]["maxLength"]
 
 
-@given(st.floats(min_value=1e-11, max_value=1e15))
+@given(st.floats(min_value=1e-9, max_value=9.9e14))
 def test_decimal_text_is_a_decimal_of_the_schema_and_near(value: float) -> None:
     text = decimal_text(value)
     assert to_data(Status.model_validate({"best": {"model": "a", "tasksWon": 0, "tasks": 0, "referencePer": text}}))

@@ -63,7 +63,7 @@ def test_the_same_run_differs_in_nothing() -> None:
             "absent",
         ),
         (with_resolved(concurrency=8), "load.concurrency", "4", "8"),
-        (with_load({"rate": 3}), "load.rate", "absent", "3"),
+        (with_resolved(rate=3), "load.rate", "absent", "3"),
         (
             results(four_models(), (TOPICS, ANSWERS.model_copy(update={"sha256": "d" * 64}))),
             "tasks.answers.sha256",

@@ -246,6 +246,13 @@ def test_why_a_cell_is_not_compared() -> None:
     assert excluded(hundred, of([1.0] * 100), planned=2) is Exclusion.NOT_FINISHED
 
 
+def test_the_share_of_errors_that_fails_a_model_is_the_benchmarks() -> None:
+    hundred = task(TaskKind.GENERATION, 100)
+    found = literal_model(literal_stage(hundred, requests([1.0] * 98 + [None] * 2)))
+    assert measure(found, hundred, 1, error_limit=1.9).excluded is Exclusion.TOO_MANY_ERRORS
+    assert measure(found, hundred, 1, error_limit=2.0).excluded is None
+
+
 def test_too_few_items_scored_exclude_except_on_synthetic_loads() -> None:
     none_scored = requests([1.0, 1.0], score=[None, None])
     assert excluded(GENERATION, literal_model(literal_stage(GENERATION, none_scored))) is Exclusion.TOO_FEW_SAMPLES

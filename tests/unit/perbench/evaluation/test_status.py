@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from perbench.api.status import decimal_text
 from perbench.evaluation import evaluate, status
 from perbench.results import Finding, Results
 from tests.support import results as runs
@@ -43,6 +44,7 @@ def test_decimals_are_text_and_absent_figures_are_absent() -> None:
         "paretoOptimal": True,
         "errorPercent": "0",
         "valid": True,
+        "clientErrorMilliseconds": "0.08",
     }
 
 
@@ -54,6 +56,13 @@ def test_the_p95_of_the_first_token_is_given_from_200_requests() -> None:
     shapes = {"topics": ONE_SLOT["topics"]}
     found = results((model("m", shapes, (TOPICS,), repeats=3),), (TOPICS,), repeats=3)  # 216 requests
     assert document(found)["models"][0]["tasks"][0]["ttftP95Milliseconds"] == "281.5"
+
+
+def test_what_the_client_added_stands_beside_the_intervals() -> None:
+    found = runs.succeeded()
+    first = document(found)["models"][0]["tasks"][0]
+    added = [stage.client.error_p50_ms for stage in found.models[0].stages("topics")]
+    assert first["clientErrorMilliseconds"] == decimal_text(max(value for value in added if value is not None))
 
 
 def test_the_longest_start_is_rounded_up() -> None:

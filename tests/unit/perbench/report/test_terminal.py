@@ -67,7 +67,7 @@ def test_warnings_that_say_the_same_stand_once() -> None:
 
 def test_repeats_and_a_single_round_are_said() -> None:
     text = table(evaluate(results([model("m", ONE_SLOT, rounds=1, repeats=3)], rounds=1, repeats=3)))
-    assert "topics (classification): 24 items, 4 at a time, 1 round of 3 repeats" in text
+    assert "topics (classification): 24 items, 4 requests at a time, 1 round of 3 repeats" in text
 
 
 def test_draws_in_which_no_model_reaches_the_floor_are_said() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from perbench.results import Outcome
 from perbench_bench.engine.exchange import Exchange
-from perbench_bench.engine.feed import Feed, Limits, Role, Ticket
+from perbench_bench.engine.feed import ClosedFeed, Limits, Role, Ticket
 from perbench_bench.engine.observations import Observations
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.reply import Ending, Reply
@@ -18,8 +18,8 @@ def exchange(index: int = 0, *, reads: tuple[int, ...] = (20, 30), end: int = 40
     return made
 
 
-def open_feed(window_end: int | None = None) -> Feed:
-    feed = Feed(Limits(0, 0.0, 100), 0)
+def open_feed(window_end: int | None = None) -> ClosedFeed:
+    feed = ClosedFeed(Limits(0, 0.0, 100), 0)
     feed.next(5)
     feed.window_end = window_end
     return feed

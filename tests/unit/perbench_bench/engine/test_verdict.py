@@ -1,46 +1,26 @@
 """The rules of measurement.md §4 and §1 on figures made by hand. Times in ms."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
+from perbench.api.load import Arrival
+from perbench.plan import DEFAULT_VALIDITY, ArrivalPlan, LoadPlan
 from perbench.results import Finding, Outcome
-from perbench_bench.engine.observations import Observations, Row, mean_duration_drift
-from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, judge_stage, tpot_ms
+from perbench_bench.engine.causes import Cause, Pressure
+from perbench_bench.engine.observations import Observations, Row
+from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
+from tests.support.stages import MS, seen_with
 
-MS = 1_000_000
 C = 4
+CLOSED = LoadPlan(concurrency=C, max_seconds=60)
+OPEN = LoadPlan(arrivals=ArrivalPlan(rate=200, process=Arrival.POISSON), max_seconds=60)
+WINDOW_NS = 1_000 * MS
+USE = ClientUse(0.0, cpu_seconds=0.1, peak_rss_bytes=1, requests=100)
 
 
-def seen_with(
-    n: int = 100, *, ttft: float = 40.0, tpot: float = 10.0, turnaround: float | Sequence[float] = 0.05,
-    delay: float = 0.02, duration: float | Sequence[float] = 200.0, cached: int = 0, input_tokens: int = 100,
-) -> Observations:  # fmt: skip
-    """A stage in which every request looks the same unless a list says otherwise."""
-    seen = Observations(n)
-    turnarounds = np.broadcast_to(np.asarray(turnaround, dtype=np.float64), (n,))
-    durations = np.broadcast_to(np.asarray(duration, dtype=np.float64), (n,))
-    for i in range(n):
-        seen.free[i] = i * 50 * MS
-        seen.sent[i] = seen.free[i] + int(turnarounds[i] * MS)
-        seen.first[i] = seen.free[i] + int(ttft * MS)
-        seen.last[i] = seen.first[i] + int(10 * tpot * MS)
-        seen.end[i] = seen.sent[i] + int(durations[i] * MS)
-        seen.turnaround[i] = int(turnarounds[i] * MS)
-        seen.first_delay[i] = int(delay * MS)
-        seen.first_tokens[i] = 1
-        seen.rows[i] = Row(Outcome.SUCCESS, None, "x", "length", input_tokens, 11, cached, 11.0)
-    seen.read_delay.add(np.full(11 * n, delay))
-    seen.window.cycles = n
-    seen.window.lost_ns = int((turnarounds + delay).sum() * MS)
-    seen.window.cycle_ns = int((turnarounds + durations).sum() * MS)
-    return seen
-
-
-def verdict(seen: Observations, wait: float | None = 0.0) -> list[Finding]:
+def verdict(seen: Observations, wait: float | None = 0.0, load: LoadPlan = CLOSED) -> list[Finding]:
     use = ClientUse(wait, cpu_seconds=0.1, peak_rss_bytes=1, requests=100)
-    return list(judge_client(seen, client_record(seen, C, use), C))
+    return list(judge_client(seen, client_record(seen, load, WINDOW_NS, use), load, use))
 
 
 def rules(findings: list[Finding]) -> list[str]:
@@ -93,42 +73,6 @@ def test_concurrency_not_really_delivered_is_our_fault() -> None:
     assert found[0].threshold == pytest.approx(3.8)
 
 
-def stage_codes(seen: Observations, *, asked: int | None = None, limited: bool = False) -> dict[str, bool]:
-    found = judge_stage(seen, time_limited=limited, input_tokens=asked, steadiness=True)
-    return {finding.code: finding.invalidates for finding in found}
-
-
-def test_a_cached_prompt_makes_the_stage_invalid() -> None:
-    assert stage_codes(seen_with(cached=1)) == {}
-    assert stage_codes(seen_with(cached=2)) == {"PrefixCacheActive": True}
-
-
-def test_a_missed_prompt_length_is_a_warning() -> None:
-    assert stage_codes(seen_with(input_tokens=104), asked=100) == {}
-    assert stage_codes(seen_with(input_tokens=106), asked=100) == {"InputLengthMissed": False}
-
-
-def test_the_time_limit_invalidates() -> None:
-    assert stage_codes(seen_with(), limited=True) == {"StageTimeLimit": True}
-
-
-def test_unsteadiness_invalidates_from_200_requests() -> None:
-    noise = np.random.default_rng(1).normal(0, 1, 300)
-    rising = [200.0] * 150 + [230.0] * 150
-    assert stage_codes(seen_with(300, duration=np.asarray(rising) + noise)) == {"NotSteady": True}
-    assert stage_codes(seen_with(100, duration=np.asarray(rising)[100:200] + noise[:100])) == {"NotSteady": False}
-    steady = np.asarray([200.0] * 150 + [215.0] * 150) + noise
-    assert stage_codes(seen_with(300, duration=steady)) == {}, "7.5 % is under the 10 % that count"
-
-
-def test_unsteadiness_within_the_noise_is_not_called() -> None:
-    noise = np.random.default_rng(2).normal(0, 150, 40)
-    drift = mean_duration_drift(np.arange(40), 200 + noise)
-    assert drift is not None
-    assert drift[1] < 2
-    assert mean_duration_drift(np.arange(3), np.ones(3)) is None
-
-
 def test_time_per_output_token_leaves_out_the_first_chunk() -> None:
     seen = seen_with(2)
     seen.first_tokens[1] = 11
@@ -141,5 +85,71 @@ def test_a_failed_request_has_no_client_error() -> None:
     seen = seen_with(30)
     seen.first[0] = seen.first_delay[0] = -1
     seen.rows[0] = Row(Outcome.TIMEOUT, "late", "", None, None, None, None, 0.0)
-    record = client_record(seen, C, ClientUse(0.0, 0.1, 1, 30))
+    record = client_record(seen, CLOSED, WINDOW_NS, ClientUse(0.0, 0.1, 1, 30))
     assert record.error_tail_percentile == pytest.approx(65.5)
+
+
+def test_an_open_loop_whose_requests_leave_late_is_our_fault() -> None:
+    """200 per second: the mean gap is 5 ms, so a request is on time within 10 ms."""
+    late = [11.0] * 3 + [0.05] * 97
+    assert "requests that left when they were due" in rules(verdict(seen_with(turnaround=late, ttft=400), load=OPEN))
+    assert rules(verdict(seen_with(turnaround=[9.0] * 3 + [0.05] * 97, ttft=400), load=OPEN)) == []
+
+
+def test_at_a_low_rate_a_request_is_on_time_within_one_mean_gap() -> None:
+    slow = LoadPlan(arrivals=ArrivalPlan(rate=4, process=Arrival.POISSON), max_seconds=60)
+    late = [200.0] * 50 + [0.05] * 50
+    assert client_record(seen_with(turnaround=late), slow, WINDOW_NS, USE).on_time_percent == 100
+    assert client_record(seen_with(turnaround=[300.0] * 50 + [0.05] * 50), slow, WINDOW_NS, USE).on_time_percent == 50
+
+
+def test_in_an_open_loop_nobody_owes_a_concurrency() -> None:
+    seen = seen_with(ttft=40, turnaround=0.4, duration=4.0)
+    seen.window.in_flight_ns = 2_500 * MS
+    record = client_record(seen, OPEN, WINDOW_NS, USE)
+    assert record.concurrency_delivered == 2.5
+    assert not [finding for finding in verdict(seen, load=OPEN) if finding.unit == "requests"]
+
+
+def test_requests_that_no_socket_was_left_for_are_our_fault() -> None:
+    seen = seen_with()
+    seen.lacking = 1
+    use = ClientUse(0.0, 0.1, 1, 100, (Cause(Pressure.DESCRIPTORS, 40.0),))
+    found = list(judge_client(seen, client_record(seen, CLOSED, WINDOW_NS, use), CLOSED, use))
+    assert rules(found) == ["requests not sent for want of descriptors, ports or memory"]
+    assert found[0].advice == "raise the limit of open files (ulimit -n, now 40), or lower the load"
+
+
+@pytest.mark.parametrize(
+    ("limits", "load", "rule", "threshold"),
+    [
+        ({"client_error_milliseconds": 0.01, "client_error_percent": 0}, CLOSED, "p50 of the client's error", 0.01),
+        ({"client_error_milliseconds": 0.01, "client_error_percent": 0.1}, CLOSED, "p50 of the client's error", 0.04),
+        (
+            {"client_error_tail_milliseconds": 0.01, "client_error_tail_percent": 0},
+            CLOSED,
+            "p90 of the client's error",
+            0.01,
+        ),
+        (
+            {"client_error_tail_milliseconds": 0.01, "client_error_tail_percent": 0.1},
+            CLOSED,
+            "p90 of the client's error",
+            0.04,
+        ),
+        ({"read_delay_milliseconds": 0.01, "read_delay_percent": 0}, CLOSED, "p50 of the read delay", 0.01),
+        ({"read_delay_milliseconds": 0.001, "read_delay_percent": 0.1}, CLOSED, "p50 of the read delay", 0.01),
+        ({"concurrency_percent": 100}, CLOSED, "requests really in flight, mean over the window", 4.0),
+        ({"on_time_percent": 100}, OPEN, "requests that left when they were due", 100.0),
+    ],
+)
+def test_each_limit_is_the_benchmarks_own(
+    limits: dict[str, float], load: LoadPlan, rule: str, threshold: float
+) -> None:
+    late = [11.0] + [0.05] * 99
+    seen = seen_with(turnaround=late) if "on_time_percent" in limits else seen_with()
+    assert verdict(seen, load=load) == [], "by the defaults all is well"
+    strict = load.model_copy(update={"validity": DEFAULT_VALIDITY.model_copy(update=limits)})
+    found = verdict(seen, load=strict)
+    assert rules(found) == [rule]
+    assert found[0].threshold == pytest.approx(threshold)

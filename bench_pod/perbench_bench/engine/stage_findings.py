@@ -1,0 +1,126 @@
+"""What a stage's figures say about it: steadiness, cache, prompt length, saturation (measurement.md §1, 3, 4). Pure."""
+
+from collections.abc import Iterator
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perbench.results import Finding, Outcome
+from perbench_bench.engine.feed import Feed
+from perbench_bench.engine.observations import NONE, Observations, milliseconds
+
+STEADY_DIFFERENCE = 0.10
+STEADY_ERRORS = 2.0
+STEADY_JUDGED_FROM = 200
+"""Requests per stage from which unsteadiness invalidates; below it the two halves are too small to be sure."""
+CACHED_PERCENT = 1.0
+INPUT_LENGTH_PERCENT = 5.0
+KEEPING_UP_PERCENT = 95.0
+"""Completions per arrival below which a server does not keep up with an open loop."""
+
+
+def judge_stage(
+    seen: Observations, feed: Feed, *, input_tokens: int | None, steadiness: bool, open_loop: bool
+) -> Iterator[Finding]:
+    """What the stage's own figures say about it. `input_tokens`: asked for, of a synthetic load."""
+    if feed.time_limited:
+        yield Finding(
+            code="StageTimeLimit", invalidates=True, measured=None, threshold=None, unit="",
+            rule="load.maxSeconds was reached before every item was sent",
+            advice="raise load.maxSeconds, lower the task's limit, or raise the concurrency",
+        )  # fmt: skip
+    if steadiness:
+        yield from _steadiness(seen)
+    yield from _cached(seen)
+    if input_tokens is not None:
+        yield from _input_length(seen, input_tokens)
+    if open_loop and feed.window_start is not None and feed.window_end is not None:
+        yield from _keeping_up(seen, feed.window_start, feed.window_end)
+
+
+def _keeping_up(seen: Observations, start: int, end: int) -> Iterator[Finding]:
+    """TargetSaturated: more arrives than is completed, and what is under way grows beyond what chance explains.
+
+    Valid all the same: it is what the server does at this rate. Requests held back count as arrived.
+    """
+    arrivals = len(seen.rows)
+    if not arrivals or end <= start:
+        return
+    percent = 100 * seen.window.ended / arrivals
+    quarter = (end - start) // 4
+    early, late = (_in_flight(seen, at, at + quarter) for at in (start, end - quarter))
+    rising = late > early + 2 * sqrt(max(early, 1.0)) or seen.held_back > 0
+    if percent >= KEEPING_UP_PERCENT or not rising:
+        return
+    yield Finding(
+        code="TargetSaturated", invalidates=False, measured=percent, threshold=KEEPING_UP_PERCENT, unit="%",
+        rule="requests completed in the window, of those that arrived in it, while ever more were under way",
+        advice="the server does not keep up with this rate, and its latencies grow with the length of the stage: lower"
+        " load.rate",
+    )  # fmt: skip
+
+
+def _in_flight(seen: Observations, start: int, end: int) -> float:
+    """Requests under way between two stamps, mean over that time."""
+    measured = (seen.sent != NONE) & (seen.end != NONE)
+    sent = np.concatenate([seen.sent[measured], [sent for sent, _ in seen.spare_in_window]])
+    ended = np.concatenate([seen.end[measured], [end for _, end in seen.spare_in_window]])
+    inside = np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None)
+    return float(inside.sum()) / max(end - start, 1)
+
+
+def _steadiness(seen: Observations) -> Iterator[Finding]:
+    done = np.array([i for i, row in seen.rows.items() if row.outcome is Outcome.SUCCESS], dtype=np.int64)
+    drift = mean_duration_drift(seen.sent[done], milliseconds(seen.end[done] - seen.sent[done]))
+    if drift is None or abs(drift[0]) < STEADY_DIFFERENCE or drift[1] < STEADY_ERRORS:
+        return
+    yield Finding(
+        code="NotSteady", invalidates=len(seen.rows) >= STEADY_JUDGED_FROM, measured=drift[0] * 100,
+        threshold=STEADY_DIFFERENCE * 100, unit="%",
+        rule="change of the mean request duration from the first half of the stage to the second",
+        advice="warm up longer (load.warmup), or look for other work on the server",
+    )  # fmt: skip
+
+
+def _cached(seen: Observations) -> Iterator[Finding]:
+    pairs = [(r.cached_tokens, r.input_tokens) for r in seen.rows.values() if r.cached_tokens is not None]
+    total = sum(asked or 0 for _, asked in pairs)
+    if not total:
+        return
+    percent = 100 * sum(cached for cached, _ in pairs) / total
+    if percent > CACHED_PERCENT:
+        yield Finding(
+            code="PrefixCacheActive", invalidates=True, measured=percent, threshold=CACHED_PERCENT, unit="%",
+            rule="prompt tokens the server took from its cache",
+            advice="turn the server's prefix cache off: repeats ask the same items and would look faster than they are",
+        )  # fmt: skip
+
+
+def _input_length(seen: Observations, asked: int) -> Iterator[Finding]:
+    lengths = [row.input_tokens for row in seen.rows.values() if row.input_tokens is not None]
+    if not lengths:
+        return
+    delivered = sum(lengths) / len(lengths)
+    if abs(delivered - asked) > asked * INPUT_LENGTH_PERCENT / 100:
+        yield Finding(
+            code="InputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
+            rule="mean prompt length, fitted against the server's own count",
+            advice="compare only with runs of the same delivered length",
+        )  # fmt: skip
+
+
+def mean_duration_drift(sent: NDArray[np.int64], duration_ms: NDArray[np.float64]) -> tuple[float, float] | None:
+    """(relative difference, difference in standard errors) of mean duration between the halves, in order of sending.
+
+    None with fewer than two requests in a half.
+    """
+    ordered = duration_ms[np.argsort(sent, kind="stable")]
+    half = ordered.size // 2
+    if half < 2:
+        return None
+    early, late = ordered[:half], ordered[-half:]
+    difference = float(late.mean() - early.mean())
+    error = float(np.sqrt(early.var(ddof=1) / half + late.var(ddof=1) / half))
+    relative = difference / float(early.mean())
+    return relative, abs(difference) / error if error > 0 else (0.0 if difference == 0 else np.inf)

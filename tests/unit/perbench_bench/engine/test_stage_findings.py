@@ -1,0 +1,77 @@
+"""What a stage's own figures say about it (measurement.md §1, 3, 4), on figures made by hand. Times in ms."""
+
+import numpy as np
+import pytest
+
+from perbench.results import Finding
+from perbench_bench.engine.feed import ClosedFeed, Limits
+from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.stage_findings import judge_stage, mean_duration_drift
+from tests.support.stages import MS, seen_with
+
+
+def stage_codes(seen: Observations, *, asked: int | None = None, limited: bool = False) -> dict[str, bool]:
+    feed = ClosedFeed(Limits(0, 0.0, 1), 0)
+    feed.time_limited = limited
+    found = judge_stage(seen, feed, input_tokens=asked, steadiness=True, open_loop=False)
+    return {finding.code: finding.invalidates for finding in found}
+
+
+def test_a_cached_prompt_makes_the_stage_invalid() -> None:
+    assert stage_codes(seen_with(cached=1)) == {}
+    assert stage_codes(seen_with(cached=2)) == {"PrefixCacheActive": True}
+
+
+def test_a_missed_prompt_length_is_a_warning() -> None:
+    assert stage_codes(seen_with(input_tokens=104), asked=100) == {}
+    assert stage_codes(seen_with(input_tokens=106), asked=100) == {"InputLengthMissed": False}
+
+
+def test_the_time_limit_invalidates() -> None:
+    assert stage_codes(seen_with(), limited=True) == {"StageTimeLimit": True}
+
+
+def test_unsteadiness_invalidates_from_200_requests() -> None:
+    noise = np.random.default_rng(1).normal(0, 1, 300)
+    rising = [200.0] * 150 + [230.0] * 150
+    assert stage_codes(seen_with(300, duration=np.asarray(rising) + noise)) == {"NotSteady": True}
+    assert stage_codes(seen_with(100, duration=np.asarray(rising)[100:200] + noise[:100])) == {"NotSteady": False}
+    steady = np.asarray([200.0] * 150 + [215.0] * 150) + noise
+    assert stage_codes(seen_with(300, duration=steady)) == {}, "7.5 % is under the 10 % that count"
+
+
+def test_unsteadiness_within_the_noise_is_not_called() -> None:
+    noise = np.random.default_rng(2).normal(0, 150, 40)
+    drift = mean_duration_drift(np.arange(40), 200 + noise)
+    assert drift is not None
+    assert drift[1] < 2
+    assert mean_duration_drift(np.arange(3), np.ones(3)) is None
+
+
+def keeping_up(durations: np.ndarray, rate: float, held_back: int = 0) -> list[Finding]:
+    """Findings on an open loop whose requests come evenly and last as given, without warm-up."""
+    n = durations.size
+    seen = seen_with(n, duration=durations)
+    seen.sent[:] = seen.due[:] = (np.arange(1, n + 1) * 1e9 / rate).astype(np.int64)
+    seen.end[:] = seen.sent + (durations * MS).astype(np.int64)
+    feed = ClosedFeed(Limits(0, 0.0, n), 0)
+    feed.window_start, feed.window_end = 0, int(seen.sent[-1])
+    seen.window.ended = int((seen.end <= feed.window_end).sum())
+    seen.held_back = held_back
+    return list(judge_stage(seen, feed, input_tokens=None, steadiness=False, open_loop=True))
+
+
+def test_a_server_that_falls_behind_is_saturated_and_the_stage_is_valid() -> None:
+    growing = np.linspace(100, 5_000, 1_000)
+    (finding,) = keeping_up(growing, rate=100)
+    assert (finding.code, finding.invalidates, finding.unit) == ("TargetSaturated", False, "%")
+    assert finding.measured == pytest.approx(67, abs=3)
+
+
+def test_a_slow_server_that_keeps_up_is_not_saturated() -> None:
+    """Many under way, but no more at the end than at the beginning; the window only just holds one duration."""
+    assert keeping_up(np.full(1_000, 300.0), rate=100) == []
+
+
+def test_requests_held_back_say_that_it_does_not_keep_up() -> None:
+    assert [finding.code for finding in keeping_up(np.full(100, 900.0), rate=100, held_back=5)] == ["TargetSaturated"]
