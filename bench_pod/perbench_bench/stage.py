@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 from perbench.failures import Blame, Failure, RunError
 from perbench.plan import LoadPlan
 from perbench.progress import Progress, StagePhase
-from perbench.results import Outcome, StageRecord
+from perbench.results import Outcome, ServerEvidence, StageRecord
 from perbench_bench.engine.closed_loop import ClosedLoop
 from perbench_bench.engine.feed import Feed
+from perbench_bench.engine.observations import Totals
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.verdict import ClientUse
 from perbench_bench.memory import MemoryReader
-from perbench_bench.session import Session, failure_of, peak_rss_bytes
+from perbench_bench.metrics_watch import MetricsWatch, NoMetricsError
+from perbench_bench.server_evidence import evidence_of, no_evidence
+from perbench_bench.server_metrics import ServerReading
+from perbench_bench.session import Session, api_key_of, failure_of, peak_rss_bytes
 from perbench_bench.stage_plan import StagePlan, limits_of
 from perbench_bench.stage_record import StageEnd, record_of
 
@@ -35,6 +39,8 @@ async def run_stage(
     session: Session, plan: StagePlan, memory: MemoryReader | None, report: Callable[[Progress], None]
 ) -> StageResult:
     """Run one stage to its end. Raises RunError where there is nothing to record; cancelling drops everything."""
+    watch = MetricsWatch(session.origin, session.addresses, api_key_of(session.target), session.clock)
+    before = await _before_load(watch)
     started_at = datetime.now(UTC)
     began = session.clock()
     limits = limits_of(plan.load, len(plan.requests.measured), plan.place, began, plan.window_seconds)
@@ -57,18 +63,43 @@ async def run_stage(
         gc.enable()
         gc.unfreeze()
         ticker.cancel()
+        watch.stop()
         wait = session.run_queue.stop()
         held = memory.stop() if memory else None
     fatal = recorder.aborted or recorder.nothing_succeeded()
     aborted = failure_of(*fatal, session.target.url) if fatal else None
     if not feed.measured_sent:
         raise RunError(aborted or _nothing_measured(plan.load))
-    use = ClientUse(wait, time.process_time() - cpu, peak_rss_bytes(), recorder.requests)
+    totals = recorder.seen.totals
+    use = ClientUse(wait, time.process_time() - cpu, peak_rss_bytes(), totals.requests)
+    server = await _server_side(watch, before, feed, totals, plan.task.max_tokens)
     again = await _ask_again(session, plan, recorder) if aborted is None else {}
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
-    record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, again, parameters))
+    record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, server, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
     return StageResult(record, aborted)
+
+
+async def _before_load(watch: MetricsWatch) -> ServerReading | NoMetricsError:
+    """The server's metrics before any request of the stage, or why they cannot be read: that is no failure."""
+    try:
+        return await asyncio.to_thread(watch.begin)
+    except NoMetricsError as error:
+        return error
+
+
+async def _server_side(
+    watch: MetricsWatch, before: ServerReading | NoMetricsError, feed: Feed, totals: Totals, max_tokens: int
+) -> ServerEvidence:
+    """The server's own account of the stage, after the last request has ended."""
+    if isinstance(before, NoMetricsError):
+        return no_evidence(str(before), totals)
+    try:
+        after = await asyncio.to_thread(watch.end)
+        within = watch.within(feed.window_start or 0, feed.window_end or 0)
+    except NoMetricsError as error:
+        return no_evidence(f"after the load: {error}", totals)
+    return evidence_of(before, after, within, totals, max_tokens)
 
 
 async def _ask_again(session: Session, plan: StagePlan, recorder: Recorder) -> dict[int, str]:

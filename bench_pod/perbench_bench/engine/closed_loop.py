@@ -210,6 +210,7 @@ class Slot:
             self._owner.slot_done()
             return
         exchange = Exchange(ticket, now, self._ended, self._was_read)
+        exchange.address = self._address
         exchange.paused = paused
         if self._connection and self._connection.reusable and self._owner.keep_alive:
             self._connection.send(exchange, self._owner.wire.request(ticket))

@@ -11,7 +11,7 @@ class Exchange:
     """One request and what came back, as raw as it came. Stamps are in ns of the engine's clock."""
 
     __slots__ = (
-        "connect_ns", "delays", "end", "ending", "error", "free_at", "on_ended", "on_read", "paused",
+        "address", "connect_ns", "delays", "end", "ending", "error", "free_at", "on_ended", "on_read", "paused",
         "reader", "reads", "retried", "sent", "ticket",
     )  # fmt: skip
 
@@ -23,6 +23,8 @@ class Exchange:
         on_read: "Callable[[Exchange, bool], None]",
     ) -> None:
         self.ticket = ticket
+        self.address = ""
+        """Where it is sent, of the server's addresses."""
         self.free_at = free_at
         """When the slot came free: the request's scheduled time in a closed loop."""
         self.paused = False

@@ -20,6 +20,7 @@ STEADY_JUDGED_FROM = 200
 """Requests per stage from which unsteadiness invalidates; below it the two halves are too small to be sure."""
 CACHED_PERCENT = 1.0
 INPUT_LENGTH_PERCENT = 5.0
+UNEVEN_PERCENT = 10.0
 CONCURRENCY_PERCENT = 95.0
 
 MORE_ROOM = "give the load generator a core of its own: fewer server threads, a lower concurrency, or another machine"
@@ -84,6 +85,7 @@ def client_record(seen: Observations, concurrency: int, use: ClientUse) -> Clien
         concurrency_delivered=_delivered(seen, concurrency, wait),
         cpu_ms_per_request=use.cpu_seconds * 1e3 / use.requests if use.requests else None,
         peak_rss_bytes=use.peak_rss_bytes,
+        requests_per_address=_per_address(seen),
     )
 
 
@@ -120,6 +122,7 @@ def judge_stage(
     if steadiness:
         yield from _steadiness(seen)
     yield from _cached(seen)
+    yield from _uneven(_per_address(seen))
     if input_tokens is not None:
         yield from _input_length(seen, input_tokens)
 
@@ -148,6 +151,26 @@ def _cached(seen: Observations) -> Iterator[Finding]:
             code="PrefixCacheActive", invalidates=True, measured=percent, threshold=CACHED_PERCENT, unit="%",
             rule="prompt tokens the server took from its cache",
             advice="turn the server's prefix cache off: repeats ask the same items and would look faster than they are",
+        )  # fmt: skip
+
+
+def _per_address(seen: Observations) -> tuple[int, ...]:
+    """Requests to each address, the most first. Empty where there is only one."""
+    counts = sorted(seen.totals.per_address.values(), reverse=True)
+    return tuple(counts) if len(counts) > 1 else ()
+
+
+def _uneven(counts: tuple[int, ...]) -> Iterator[Finding]:
+    """Replicas that got unlike shares. A request more or less is no matter: the last round is seldom a whole one."""
+    if not counts:
+        return
+    spread = counts[0] - counts[-1]
+    percent = 100 * spread * len(counts) / sum(counts)
+    if spread > 1 and percent > UNEVEN_PERCENT:
+        yield Finding(
+            code="UnevenReplicas", invalidates=False, measured=percent, threshold=UNEVEN_PERCENT, unit="%",
+            rule="requests to the busiest address less those to the idlest, of their mean",
+            advice="raise the concurrency to a multiple of the replicas; where it is one, look for a slow replica",
         )  # fmt: skip
 
 
