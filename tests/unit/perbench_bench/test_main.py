@@ -155,7 +155,7 @@ def codes(record: StageRecord) -> set[str]:
 
 
 def test_the_servers_metrics_agree_with_ours(tmp_path: Path) -> None:
-    record = scripted_stage(tmp_path, "--metrics", "--delay", "0.15")
+    record = scripted_stage(tmp_path, "--metrics", "--delay", "0.06")
     server = record.server
     assert server
     all_roles = 8 + record.warmup_requests + record.filler_requests

@@ -143,3 +143,26 @@ def test_a_failed_request_has_no_client_error() -> None:
     seen.rows[0] = Row(Outcome.TIMEOUT, "late", "", None, None, None, None, 0.0)
     record = client_record(seen, C, ClientUse(0.0, 0.1, 1, 30))
     assert record.error_tail_percentile == pytest.approx(65.5)
+
+
+def test_uneven_replicas_are_a_warning() -> None:
+    def uneven(*counts: int) -> list[Finding]:
+        seen = seen_with()
+        seen.totals.per_address.update({f"10.0.0.{i}": count for i, count in enumerate(counts)})
+        found = judge_stage(seen, time_limited=False, input_tokens=None, steadiness=False)
+        return [finding for finding in found if finding.code == "UnevenReplicas"]
+
+    assert uneven(100) == []
+    assert uneven(105, 95) == []
+    [finding] = uneven(50, 60, 40)
+    assert (finding.measured, finding.invalidates) == (40.0, False)
+    assert uneven(3, 4) == [], "the last round is seldom a whole one"
+
+
+def test_requests_of_each_address_are_recorded() -> None:
+    seen = seen_with()
+    use = ClientUse(0.0, cpu_seconds=0.1, peak_rss_bytes=1, requests=100)
+    seen.totals.per_address["10.0.0.1"] = 60
+    assert client_record(seen, C, use).requests_per_address == ()
+    seen.totals.per_address["10.0.0.2"] = 70
+    assert client_record(seen, C, use).requests_per_address == (70, 60)
