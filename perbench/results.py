@@ -181,8 +181,8 @@ class ServerEvidence(Document):
     """Requests the load generator sent, warm-up and filler included, each attempt."""
     input_tokens_counted: int | None = None
     """Prompt tokens, as the server's metrics count them."""
-    input_tokens_seen: int = 0
-    """The same as its answers say, warm-up and filler included."""
+    input_tokens_seen: int | None = None
+    """The same as its answers say, warm-up and filler included. None: some do not."""
     output_tokens_counted: int | None = None
     """Generated tokens, as the server's metrics count them."""
     output_tokens_seen: int = 0

@@ -87,8 +87,8 @@ def judge_server(evidence: ServerEvidence, totals: Totals) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _tokens(which: str, counted: int | None, seen: int, totals: Totals) -> Iterator[Finding]:
-    if counted is None:
+def _tokens(which: str, counted: int | None, seen: int | None, totals: Totals) -> Iterator[Finding]:
+    if counted is None or seen is None:
         return
     allowed = max(seen * TOKENS_PERCENT / 100, float(totals.answered))
     if abs(counted - seen) > allowed:

@@ -86,6 +86,9 @@ async def _before_load(watch: MetricsWatch) -> ServerReading | NoMetricsError:
         return await asyncio.to_thread(watch.begin)
     except NoMetricsError as error:
         return error
+    except asyncio.CancelledError:
+        watch.stop()
+        raise
 
 
 async def _server_side(

@@ -83,7 +83,8 @@ class Totals:
     """Requests that succeeded."""
     uncounted: int = 0
     """Requests that may have generated tokens without a count of them in the answer."""
-    input_tokens: int = 0
+    input_tokens: int | None = 0
+    """None: an answer did not say how long its prompt was."""
     output_tokens: int = 0
     per_address: Counter[str] = field(default_factory=Counter)
     """Requests sent to each address."""
@@ -97,7 +98,8 @@ class Totals:
         self.sends += 2 if exchange.retried else 1
         if reply.outcome is Outcome.SUCCESS:
             self.answered += 1
-            self.input_tokens += reply.input_tokens or 0
+            known = self.input_tokens is not None and reply.input_tokens is not None
+            self.input_tokens = (self.input_tokens or 0) + (reply.input_tokens or 0) if known else None
             self.output_tokens += reply.output_tokens or 0
         elif reply.outcome not in {Outcome.OVERLOADED, Outcome.CLIENT_ERROR}:
             self.uncounted += 1

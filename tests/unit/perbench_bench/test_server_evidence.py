@@ -84,6 +84,13 @@ def test_one_of_several_servers_behind_an_address_is_not_compared() -> None:
     assert "50 of the 100 requests" in found.reason
 
 
+def test_answers_that_do_not_say_how_long_their_prompts_were() -> None:
+    totals = replace(TOTALS, input_tokens=None)
+    found = evidence(totals=totals)
+    assert (found.input_tokens_counted, found.input_tokens_seen) == (10_000, None)
+    assert codes(found, totals) == []
+
+
 def test_cached_prompt_tokens() -> None:
     assert codes(evidence(cached_tokens=100)) == []
     found = evidence(cached_tokens=101)
