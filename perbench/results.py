@@ -135,6 +135,8 @@ class ClientRecord(Document):
     """Processor time of the load generator per request."""
     peak_rss_bytes: int
     """Largest resident size of the load generator."""
+    requests_per_address: tuple[int, ...] = ()
+    """Requests sent to each address of the server's name, the most first. Empty: it has only one."""
 
 
 class MemoryRecord(Document):
@@ -154,6 +156,42 @@ class MemoryRecord(Document):
     """Where it was read."""
     reason: str | None = None
     """Why there is no figure, where there is none."""
+
+
+class ServerEvidence(Document):
+    """What the server's own `/metrics` said of a stage, beside what the load generator knows. Counts are differences
+    between a reading before the warm-up and one after the last answer; `null` is "the server does not say"."""
+
+    kind: str | None
+    """Which kind of server it is by the names of its metrics: `tgi`, `vllm`, `sglang`, `llamacpp`."""
+    reason: str | None = None
+    """Why there are no figures, or why some were not compared."""
+    readings: int = 0
+    """Readings within the window, one a second. The peaks are over them."""
+    saturated: bool | None = None
+    """Whether requests waited at the server in any of them."""
+    queue_peak: int | None = None
+    """Most requests that waited."""
+    running_peak: int | None = None
+    """Most requests that were being worked on."""
+    kv_use_peak: float | None = None
+    """Largest share of the KV cache in use, 0 to 1; of several servers, that of the fullest."""
+    preemptions: int | None = None
+    """Requests put back into the queue for want of memory."""
+    cached_percent: float | None = None
+    """Prompt tokens that came out of the server's cache."""
+    requests_counted: int | None = None
+    """Requests that ended, as the server counts them. None: it does not count every request once."""
+    requests_sent: int = 0
+    """Requests the load generator sent, warm-up and filler included, each attempt."""
+    input_tokens_counted: int | None = None
+    """Prompt tokens, as the server's metrics count them."""
+    input_tokens_seen: int | None = None
+    """The same as its answers say, warm-up and filler included. None: some do not."""
+    output_tokens_counted: int | None = None
+    """Generated tokens, as the server's metrics count them."""
+    output_tokens_seen: int = 0
+    """The same as its answers say, warm-up and filler included."""
 
 
 class StageRecord(Document):
@@ -196,6 +234,8 @@ class StageRecord(Document):
     """How prompts of a wanted length were made (synthetic loads). Empty for other tasks."""
     memory: MemoryRecord | None
     """None: the server runs elsewhere."""
+    server: ServerEvidence | None = None
+    """What the server's own metrics said. None: measured by a perbench that did not read them."""
     request_parameters: Mapping[str, JsonValue] = Field(default_factory=dict)
     """What every request carried beside the prompt: sampling, token limit, cache settings."""
     client: ClientRecord

@@ -24,6 +24,7 @@ from perbench_bench.engine.reply import Reply
 from perbench_bench.engine.wire import Wire, resolve
 from perbench_bench.usage import make_room_for
 
+CONTINUOUS_USAGE = "continuous_usage_stats"
 RESOLVE_ATTEMPTS = 3
 """A name that fails once is asked again: a restarting DNS server is no reason to lose a run."""
 
@@ -157,12 +158,22 @@ def failure_of(outcome: Outcome, error: str, url: str) -> Failure:
 def candidates(target: Target) -> tuple[Target, ...]:
     """Ways to ask, the best first. A server of the OpenAI kind may take extensions, or refuse what it does not know.
 
-    `cache_prompt: false` (llama-server) keeps repeats from being answered out of the prefix cache; others ignore it.
+    `continuous_usage_stats` (vLLM, SGLang) has the server say how many tokens each chunk carries. `cache_prompt: false`
+    (llama-server) keeps repeats from being answered out of the prefix cache; others ignore it. What the target's own
+    `extra_body` says stands.
     """
-    if target.protocol is Protocol.TGI or "cache_prompt" in target.extra_body:
+    if target.protocol is Protocol.TGI:
         return (target,)
-    without_cache = target.model_copy(update={"extra_body": {**target.extra_body, "cache_prompt": False}})
-    return (without_cache, target.model_copy(update={"can_force_length": False}))
+    ways = [target]
+    if "cache_prompt" not in target.extra_body:
+        ways = [_with(target, {"cache_prompt": False}), target.model_copy(update={"can_force_length": False})]
+    if "stream_options" not in target.extra_body:
+        ways.insert(0, _with(ways[0], {"stream_options": {"include_usage": True, CONTINUOUS_USAGE: True}}))
+    return tuple(ways)
+
+
+def _with(target: Target, additions: dict[str, JsonValue]) -> Target:
+    return target.model_copy(update={"extra_body": {**target.extra_body, **additions}})
 
 
 async def preflight(session: Session, prompt: str, max_tokens: int) -> Session:
@@ -173,7 +184,9 @@ async def preflight(session: Session, prompt: str, max_tokens: int) -> Session:
     for target in candidates(session.target):
         asking = replace(session, target=target)
         reply = (await asking.ask([asking.request(prompt, max_tokens, force_length=True)]))[0]
-        if reply.outcome is not Outcome.CLIENT_ERROR:
+        probed = "stream_options" in target.extra_body and "stream_options" not in session.target.extra_body
+        ignored = probed and reply.outcome is Outcome.SUCCESS and reply.tokens is None
+        if reply.outcome is not Outcome.CLIENT_ERROR and not ignored:
             break
     if reply.outcome is not Outcome.SUCCESS:
         raise RunError(failure_of(reply.outcome, reply.error or "", session.target.url))

@@ -9,16 +9,20 @@ from datetime import UTC, datetime
 from perbench.failures import Blame, Failure, RunError, shorten
 from perbench.plan import LoadPlan
 from perbench.progress import Progress, StagePhase
-from perbench.results import Outcome, StageRecord
+from perbench.results import Outcome, ServerEvidence, StageRecord
 from perbench_bench.engine.causes import causes
 from perbench_bench.engine.closed_loop import ClosedLoop
 from perbench_bench.engine.feed import ClosedFeed, Feed, Limits, OpenFeed
 from perbench_bench.engine.load_loop import LoadLoop
+from perbench_bench.engine.observations import Totals
 from perbench_bench.engine.open_loop import OpenLoop
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.verdict import ClientUse
 from perbench_bench.memory import MemoryReader
-from perbench_bench.session import Session, failure_of, peak_rss_bytes
+from perbench_bench.metrics_watch import MetricsWatch, NoMetricsError
+from perbench_bench.server_evidence import evidence_of, no_evidence
+from perbench_bench.server_metrics import ServerReading
+from perbench_bench.session import Session, api_key_of, failure_of, peak_rss_bytes
 from perbench_bench.stage_plan import StagePlan, limits_of
 from perbench_bench.stage_record import StageEnd, record_of
 from perbench_bench.usage import read_usage
@@ -38,12 +42,14 @@ async def run_stage(
     session: Session, plan: StagePlan, memory: MemoryReader | None, report: Callable[[Progress], None]
 ) -> StageResult:
     """Run one stage to its end. Raises RunError where there is nothing to record; cancelling drops everything."""
+    watch = MetricsWatch(session.origin, session.addresses, api_key_of(session.target), session.clock)
+    reading = await _before_load(watch)
+    gc.collect()
     started_at = datetime.now(UTC)
     began = session.clock()
     limits = limits_of(plan.load, len(plan.requests.measured), plan.place, began, plan.window_seconds)
     feed, recorder, loop = _load(session, plan, limits, began)
     ticker = asyncio.create_task(_tell(plan, feed, report))
-    gc.collect()
     gc.freeze()
     gc.disable()  # a collection in the middle of a read would be counted against the server
     before = read_usage()
@@ -56,6 +62,7 @@ async def run_stage(
         gc.enable()
         gc.unfreeze()
         ticker.cancel()
+        watch.stop()
         wait = session.run_queue.stop()
         held = memory.stop() if memory else None
     after = read_usage()
@@ -63,12 +70,14 @@ async def run_stage(
     aborted = _aborted(recorder, session.target.url)
     if not feed.measured_sent:
         raise RunError(aborted or _nothing_measured(plan.load))
+    totals = recorder.seen.totals
     cpu_seconds = (after.own_cpu_ns - before.own_cpu_ns) / 1e9
     pressed = causes(before, after, wait, lacking=lacking)
-    use = ClientUse(wait, cpu_seconds, peak_rss_bytes(), recorder.requests, pressed)
+    use = ClientUse(wait, cpu_seconds, peak_rss_bytes(), totals.requests, pressed)
+    server = await _server_side(watch, reading, feed, totals, plan.task.max_tokens)
     again = await _ask_again(session, plan, recorder) if aborted is None else {}
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
-    record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, again, parameters))
+    record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, server, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
     return StageResult(record, aborted)
 
@@ -99,6 +108,31 @@ def _aborted(recorder: Recorder, url: str) -> Failure | None:
     if fatal[0] is Outcome.DROPPED and recorder.seen.lacking:
         return Failure(blame=Blame.LOAD_GENERATOR, reason="TooFewDescriptors", message=shorten(fatal[1]))
     return failure_of(*fatal, url)
+
+
+async def _before_load(watch: MetricsWatch) -> ServerReading | NoMetricsError:
+    """The server's metrics before any request of the stage, or why they cannot be read: that is no failure."""
+    try:
+        return await asyncio.to_thread(watch.begin)
+    except NoMetricsError as error:
+        return error
+    except asyncio.CancelledError:
+        watch.stop()
+        raise
+
+
+async def _server_side(
+    watch: MetricsWatch, before: ServerReading | NoMetricsError, feed: Feed, totals: Totals, max_tokens: int
+) -> ServerEvidence:
+    """The server's own account of the stage, after the last request has ended."""
+    if isinstance(before, NoMetricsError):
+        return no_evidence(str(before), totals)
+    try:
+        after = await asyncio.to_thread(watch.end)
+        within = watch.within(feed.window_start or 0, feed.window_end or 0)
+    except NoMetricsError as error:
+        return no_evidence(f"after the load: {error}", totals)
+    return evidence_of(before, after, within, totals, max_tokens)
 
 
 async def _ask_again(session: Session, plan: StagePlan, recorder: Recorder) -> dict[int, str]:

@@ -7,11 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from perbench.results import Finding, MemoryRecord, Outcome, RequestColumns, StageRecord, TokensPerChunk
+from perbench.results import (
+    Finding,
+    MemoryRecord,
+    Outcome,
+    RequestColumns,
+    ServerEvidence,
+    StageRecord,
+    TokensPerChunk,
+)
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, TimeHistogram, milliseconds
 from perbench_bench.engine.stage_findings import judge_stage
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
+from perbench_bench.server_evidence import judge_server
 from perbench_bench.stage_plan import StagePlan
 from perbench_bench.tasks import ResolvedTask, score
 
@@ -25,6 +34,7 @@ class StageEnd:
     seen: Observations
     use: ClientUse
     memory: MemoryRecord | None
+    server: ServerEvidence
     answers_later: dict[int, str]
     """Answers of failed items that were asked again after the window."""
     parameters: dict[str, JsonValue]
@@ -40,6 +50,8 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     findings += judge_stage(
         seen, feed, input_tokens=asked, steadiness=plan.judge_steadiness, open_loop=load.arrivals is not None
     )
+    found = {finding.code for finding in findings}
+    findings += [finding for finding in judge_server(end.server, seen.totals) if finding.code not in found]
     ratio = seen.content_tokens / seen.content_events if seen.content_events else None
     bundled = bool(seen.estimated_answers) and ratio is not None and ratio > ESTIMATE_LIMIT
     return StageRecord(
@@ -62,6 +74,7 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
         prompt_fit=plan.prompt_fit,
         request_parameters=end.parameters,
         memory=end.memory,
+        server=end.server,
         client=client,
         findings=tuple(findings),
     )

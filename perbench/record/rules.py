@@ -124,6 +124,8 @@ def _stage(stage: StageRecord, at: Location) -> Found:
         yield from _histogram(getattr(stage, field), (*at, _alias(stage, field)))
     if stage.memory is not None:
         yield from _numbers(stage.memory, (*at, "memory"))
+    if stage.server is not None:
+        yield from _numbers(stage.server, (*at, "server"))
     yield from _numbers(stage.client, (*at, "client"))
 
 

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from perbench.api.load import PromptApi
 from perbench.api.models import Protocol
 from perbench.api.serving import Runtime as RuntimeName
+from perbench.runtimes.metrics import MetricNames
 
 
 @dataclass(frozen=True)
@@ -21,24 +22,6 @@ class Image:
     reference: str
     known: date
     """When it was last looked at: images move."""
-
-
-@dataclass(frozen=True)
-class MetricNames:
-    """What a server calls its own figures on `/metrics`. None: it does not export this one."""
-
-    running: str | None
-    """Gauge: requests that are being worked on."""
-    waiting: str | None
-    """Gauge: requests that wait."""
-    input_tokens: str | None
-    """Counter: prompt tokens."""
-    cached_tokens: str | None
-    """Counter: prompt tokens that came out of a cache."""
-    output_tokens: str | None
-    """Counter: generated tokens."""
-    cache_use: str | None = None
-    """Gauge: the share of the KV cache in use, 0 to 1."""
 
 
 class MemoryOrigin(StrEnum):

@@ -14,7 +14,8 @@ from typing_extensions import override
 from perbench.api.load import PromptApi
 from perbench.api.models import Protocol
 from perbench.api.serving import Runtime as RuntimeName
-from perbench.runtimes.base import Image, MemoryOrigin, MetricNames, Runtime
+from perbench.runtimes.base import Image, MemoryOrigin, Runtime
+from perbench.runtimes.metrics import LLAMA_CPP
 
 
 class LlamaCpp(Runtime):
@@ -25,13 +26,7 @@ class LlamaCpp(Runtime):
     port: ClassVar = 8080
     health_path: ClassVar = "/health"
     metrics_path: ClassVar = "/metrics"
-    metrics: ClassVar = MetricNames(
-        running="llamacpp:requests_processing",
-        waiting="llamacpp:requests_deferred",
-        input_tokens="llamacpp:prompt_tokens_total",
-        cached_tokens="llamacpp:prompt_tokens_cached_total",
-        output_tokens="llamacpp:tokens_predicted_total",
-    )
+    metrics: ClassVar = LLAMA_CPP
     memory_origin: ClassVar = MemoryOrigin.PROCESSES
     protocols: ClassVar = {PromptApi.COMPLETION: Protocol.OPENAI, PromptApi.CHAT: Protocol.OPENAI_CHAT}
     stop_seconds: ClassVar = 40

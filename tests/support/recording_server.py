@@ -36,6 +36,9 @@ class Server:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 came = time.perf_counter_ns()
+                if head.startswith("GET "):
+                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                    continue
                 length = int(head.lower().split("content-length:")[1].split("\r\n")[0])
                 body = json.loads(await reader.readexactly(length))
                 await self.answer(head.split(" ")[1], body, came, writer)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 FAULTS = (
     "none",
@@ -26,6 +27,9 @@ FAULTS = (
     "503",
     "nousage",  # the usage figures never come
 )
+CHUNK_USAGE = ("ignored", "given", "refused")
+"""What comes of a request for the usage figures in every chunk."""
+PROMPT_TOKENS = 20
 WORDS = ("sport", " ", "is", " ", "the", " ", "topic", ".")
 
 
@@ -36,7 +40,32 @@ class Script:
     fault: str
     after: int
     delay: float
+    metrics: bool = False
+    """Whether it tells its counts on /metrics, as vLLM does."""
+    strangers: int = 0
+    """Requests of others that end with each of ours."""
+    miscount: float = 1.0
+    """Factor on the generated tokens it tells there."""
+    cached: int = 0
+    """Prompt tokens of each request that it took from a cache, by its metrics."""
+    chunk_usage: str = "ignored"
     seen: int = 0
+    ended: int = 0
+
+    def exposition(self) -> bytes:
+        running = 2 if self.seen > self.ended else 0
+        figures = {
+            "num_requests_running": running,
+            "num_requests_waiting": 3 * (running > 0),
+            "kv_cache_usage_perc": 0.5 * (running > 0),
+            "num_preemptions_total": 0,
+            "prompt_tokens_total": PROMPT_TOKENS * self.ended,
+            "prompt_tokens_cached_total": self.cached * self.ended,
+            "generation_tokens_total": round(len(WORDS) * self.ended * self.miscount),
+            "request_success_total": self.ended * (1 + self.strangers),
+        }
+        lines = [f'vllm:{name}{{engine="0",model_name="scripted"}} {value}' for name, value in figures.items()]
+        return ("\n".join(lines) + "\n").encode()
 
     def recover(self) -> None:
         self.fault = "none"
@@ -52,9 +81,14 @@ def event(data: dict[str, object] | str) -> bytes:
     return f"{len(body):x}\r\n".encode() + body + b"\r\n"
 
 
-def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
+def usage(tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": tokens, "total_tokens": PROMPT_TOKENS + tokens}
+
+
+def chunk(delta: dict[str, str], finish: str | None = None, tokens: int | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return event({"id": "c", "object": "chat.completion.chunk", "model": "scripted", "choices": [choice]})
+    data = {"id": "c", "object": "chat.completion.chunk", "model": "scripted", "choices": [choice]}
+    return event(data if tokens is None else data | {"usage": usage(tokens)})
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes] | None:
@@ -86,10 +120,10 @@ class Server:
         self.writers.add(writer)
         try:
             while (request := await read_request(reader)) is not None:
-                method, path, _ = request
+                method, path, body = request
                 if method == "GET":
                     await self.get(path, writer)
-                elif not await self.answer(writer):
+                elif not await self.answer(json.loads(body), writer):
                     return
         except ConnectionError:
             return
@@ -98,11 +132,15 @@ class Server:
             writer.close()
 
     async def get(self, path: str, writer: asyncio.StreamWriter) -> None:
+        if path == "/metrics" and self.script.metrics:
+            writer.write(plain("200 OK", self.script.exposition()))
+            await writer.drain()
+            return
         models = json.dumps({"object": "list", "data": [{"id": "scripted", "object": "model"}]}).encode()
         writer.write(plain("200 OK", models if path.endswith("/models") else b'{"status": "ok"}'))
         await writer.drain()
 
-    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+    async def answer(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False when the connection is over."""
         fault = self.script.fault if self.script.next_is_faulty() else "none"
         early = {
@@ -114,17 +152,25 @@ class Server:
             writer.write(early[fault])
             await writer.drain()
             return fault != "garbage"
-        writer.write(STREAM_HEAD + chunk({"role": "assistant", "content": ""}))
+        wanted = self.script.chunk_usage if body.get("stream_options", {}).get("continuous_usage_stats") else "ignored"
+        if wanted == "refused":
+            self.script.seen -= 1
+            writer.write(plain("400 Bad Request", b'{"error": {"message": "extra fields not permitted"}}'))
+            await writer.drain()
+            return True
+        along = wanted == "given"
+        writer.write(STREAM_HEAD + chunk({"role": "assistant", "content": ""}, tokens=0 if along else None))
         for number, word in enumerate(WORDS):
             await asyncio.sleep(self.script.delay)
             if number == 2 and not await self.go_wrong(fault, writer):
                 return False
-            writer.write(chunk({"content": word}))
+            writer.write(chunk({"content": word}, tokens=number + 1 if along else None))
             await writer.drain()
-        writer.write(chunk({}, "stop"))
+        self.script.ended += 1
+        writer.write(chunk({}, "stop", tokens=len(WORDS) if along else None))
         if fault != "nousage":
-            usage = {"prompt_tokens": 20, "completion_tokens": len(WORDS), "total_tokens": 20 + len(WORDS)}
-            writer.write(event({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage}))
+            data = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage(len(WORDS))}
+            writer.write(event(data))
         writer.write(event("[DONE]") + b"0\r\n\r\n")
         await writer.drain()
         return True
@@ -167,5 +213,9 @@ if __name__ == "__main__":
     parser.add_argument("--fault", choices=FAULTS, default="none")
     parser.add_argument("--after", type=int, default=0, help="requests answered well before the fault begins")
     parser.add_argument("--delay", type=float, default=0.002, help="seconds between two words")
-    arguments = parser.parse_args()
-    asyncio.run(serve(Script(arguments.fault, arguments.after, arguments.delay)))
+    parser.add_argument("--metrics", action="store_true", help="tell the counts on /metrics, as vLLM does")
+    parser.add_argument("--strangers", type=int, default=0, help="requests of others that end with each of ours")
+    parser.add_argument("--miscount", type=float, default=1.0, help="factor on the generated tokens told on /metrics")
+    parser.add_argument("--cached", type=int, default=0, help="prompt tokens of each request told as cached there")
+    parser.add_argument("--chunk-usage", choices=CHUNK_USAGE, default="ignored")
+    asyncio.run(serve(Script(**vars(parser.parse_args()))))

@@ -11,7 +11,7 @@ class Exchange:
     """One request and what came back, as raw as it came. Stamps are in ns of the engine's clock."""
 
     __slots__ = (
-        "connect_ns", "delays", "due", "end", "ending", "error", "on_ended", "on_read", "paused",
+        "address", "connect_ns", "delays", "due", "end", "ending", "error", "on_ended", "on_read", "paused",
         "reader", "reads", "retried", "sent", "ticket",
     )  # fmt: skip
 
@@ -23,6 +23,8 @@ class Exchange:
         on_read: "Callable[[Exchange, bool], None]",
     ) -> None:
         self.ticket = ticket
+        self.address = ""
+        """Where it is sent, of the server's addresses."""
         self.due = due
         """When it was to be sent: as scheduled in an open loop, when its slot came free in a closed one."""
         self.paused = False

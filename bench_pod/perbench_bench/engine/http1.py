@@ -73,6 +73,20 @@ def request_bytes(origin: Origin, path: str, body: bytes, api_key: str | None = 
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body
 
 
+def get_bytes(origin: Origin, path: str, api_key: str | None = None) -> bytes:
+    """One GET on a connection of its own, ready for the wire."""
+    lines = [
+        f"GET {origin.base_path}{path} HTTP/1.1",
+        f"Host: {origin.authority}",
+        "User-Agent: perbench",
+        "Accept: text/plain",
+        "Connection: close",
+    ]
+    if api_key:
+        lines.append(f"Authorization: Bearer {api_key}")
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
+
+
 @dataclass(slots=True)
 class HttpResponse:
     """A response as far as it came. `pieces` are (stamp in ns, body bytes) in order of arrival."""

@@ -47,6 +47,7 @@ class Line:
 
     def carry(self, exchange: Exchange) -> None:
         """Send its request, on a new connection where none is kept. It ends through `exchange.on_ended`."""
+        exchange.address = self._address
         if self._connection and self._connection.reusable and self._owner.keep_alive:
             self._connection.send(exchange, self._owner.wire.request(exchange.ticket))
         else:

@@ -4,7 +4,8 @@ Arrays and sums, so that memory does not depend on how long the answers are. Sta
 -1 stands for "there is none".
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,44 @@ class WindowSums:
 
 
 @dataclass(slots=True)
+class Totals:
+    """Over every request of the stage, warm-up and filler included: what the server must have counted."""
+
+    requests: int = 0
+    sends: int = 0
+    """Times a request was sent: once more where a connection was found dead."""
+    answered: int = 0
+    """Requests that succeeded."""
+    uncounted: int = 0
+    """Requests that may have generated tokens without a count of them in the answer."""
+    input_tokens: int | None = 0
+    """None: an answer did not say how long its prompt was."""
+    output_tokens: int = 0
+    per_address: Counter[str] = field(default_factory=Counter)
+    """Requests sent to each address."""
+
+    def by_address(self) -> tuple[int, ...]:
+        """Requests to each address, the most first. Empty where there is only one."""
+        counts = sorted(self.per_address.values(), reverse=True)
+        return tuple(counts) if len(counts) > 1 else ()
+
+    def add(self, exchange: Exchange, reply: Reply) -> None:
+        """Take one finished request."""
+        self.requests += 1
+        self.per_address[exchange.address] += 1
+        if reply.outcome is Outcome.CONNECT_FAILED:
+            return
+        self.sends += 2 if exchange.retried else 1
+        if reply.outcome is Outcome.SUCCESS:
+            self.answered += 1
+            known = self.input_tokens is not None and reply.input_tokens is not None
+            self.input_tokens = (self.input_tokens or 0) + (reply.input_tokens or 0) if known else None
+            self.output_tokens += reply.output_tokens or 0
+        elif reply.outcome not in {Outcome.OVERLOADED, Outcome.CLIENT_ERROR}:
+            self.uncounted += 1
+
+
+@dataclass(slots=True)
 class Row:
     """What is kept of one measured request besides its stamps."""
 
@@ -111,6 +150,7 @@ class Observations:
         """Requests not sent because as many as may be were under way."""
         self.lacking = 0
         """Requests not sent for want of descriptors, ports or memory of our own."""
+        self.totals = Totals()
         self.itl, self.chunk_gap, self.read_delay = TimeHistogram(), TimeHistogram(), TimeHistogram()
         self.content_tokens = 0
         self.content_events = 0
@@ -123,6 +163,8 @@ class Observations:
             self.held_back += 1
         elif exchange.ending is Ending.NO_RESOURCES:
             self.lacking += 1
+        else:
+            self.totals.add(exchange, reply)
         end_tokens = 1 if counts_end_token and reply.finish == "stop" and reply.output_tokens else 0
         tokens = tokens_per_chunk(reply, end_tokens)
         self._add_to_window(exchange, reply, feed, tokens)

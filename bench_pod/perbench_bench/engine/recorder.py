@@ -26,7 +26,6 @@ class Recorder:
         counts_end_token: bool | None = None,
     ) -> None:
         self.seen = Observations(capacity)
-        self.requests = 0
         self.aborted: tuple[Outcome, str] | None = None
         """The commonest outcome and the last words of a server that was taken for gone."""
         self._read = read
@@ -50,7 +49,6 @@ class Recorder:
         reply = self._read(exchange)
         if reply.outcome is Outcome.SUCCESS and reply.output_tokens is None:
             reply.fail(Outcome.MALFORMED, "the answer has no token counts (usage), so its speed is not known")
-        self.requests += 1
         self.seen.add(exchange, reply, self._feed, counts_end_token=self._counts_end_token)
         if reply.outcome is Outcome.SUCCESS:
             self._in_a_row.clear()

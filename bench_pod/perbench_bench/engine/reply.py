@@ -73,6 +73,10 @@ class Reply:
 OVERLOAD_WORDS = ("overloaded", "queue is full", "too many requests", "no slot available", "rate limit")
 
 
+SERVER_WORDS = ("failed during generation", "incomplete generation")
+"""TGI's words for what broke behind it, which its chat and completions routes call 422 as well."""
+
+
 def outcome_of_status(status: int) -> Outcome:
     """Outcome of a response by its HTTP status. 429 and 503 are how servers say "not now"."""
     if status in {429, 503}:
@@ -83,11 +87,13 @@ def outcome_of_status(status: int) -> Outcome:
 def outcome_of_error(kind: object, code: object, message: str) -> Outcome:
     """Outcome of an error event inside a stream.
 
-    TGI's chat route says 422 even for overload, so its words decide before its code does.
+    TGI's chat route says 422 even for overload and for a broken shard, so its words decide before its code does.
     """
     words = f"{kind} {message}".lower()
     if any(word in words for word in OVERLOAD_WORDS):
         return Outcome.OVERLOADED
+    if any(word in words for word in SERVER_WORDS):
+        return Outcome.SERVER_ERROR
     if kind in {"validation", "template_error", "tool_error", "invalid_request_error"}:
         return Outcome.CLIENT_ERROR
     try:

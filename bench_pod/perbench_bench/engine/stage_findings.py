@@ -16,6 +16,7 @@ STEADY_JUDGED_FROM = 200
 """Requests per stage from which unsteadiness invalidates; below it the two halves are too small to be sure."""
 CACHED_PERCENT = 1.0
 INPUT_LENGTH_PERCENT = 5.0
+UNEVEN_PERCENT = 10.0
 KEEPING_UP_PERCENT = 95.0
 """Completions per arrival below which a server does not keep up with an open loop."""
 
@@ -33,6 +34,7 @@ def judge_stage(
     if steadiness:
         yield from _steadiness(seen)
     yield from _cached(seen)
+    yield from _uneven(seen.totals.by_address())
     if input_tokens is not None:
         yield from _input_length(seen, input_tokens)
     if open_loop and feed.window_start is not None and feed.window_end is not None:
@@ -94,6 +96,20 @@ def _cached(seen: Observations) -> Iterator[Finding]:
             code="PrefixCacheActive", invalidates=True, measured=percent, threshold=CACHED_PERCENT, unit="%",
             rule="prompt tokens the server took from its cache",
             advice="turn the server's prefix cache off: repeats ask the same items and would look faster than they are",
+        )  # fmt: skip
+
+
+def _uneven(counts: tuple[int, ...]) -> Iterator[Finding]:
+    """Replicas that got unlike shares. A request more or less is no matter: the last round is seldom a whole one."""
+    if not counts:
+        return
+    spread = counts[0] - counts[-1]
+    percent = 100 * spread * len(counts) / sum(counts)
+    if spread > 1 and percent > UNEVEN_PERCENT:
+        yield Finding(
+            code="UnevenReplicas", invalidates=False, measured=percent, threshold=UNEVEN_PERCENT, unit="%",
+            rule="requests to the busiest address less those to the idlest, of their mean",
+            advice="raise the concurrency to a multiple of the replicas; where it is one, look for a slow replica",
         )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ def client_record(seen: Observations, load: LoadPlan, window_ns: int, use: Clien
         on_time_percent=None if load.arrivals is None else _on_time_percent(seen, load.arrivals.rate),
         cpu_ms_per_request=use.cpu_seconds * 1e3 / use.requests if use.requests else None,
         peak_rss_bytes=use.peak_rss_bytes,
+        requests_per_address=seen.totals.by_address(),
     )
 
 

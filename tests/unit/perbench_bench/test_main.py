@@ -142,6 +142,63 @@ def test_a_server_that_never_counts_tokens(tmp_path: Path) -> None:
     assert failure(tmp_path / "out").reason == "NoTokenCounts"
 
 
+def scripted_stage(tmp_path: Path, *options: str) -> StageRecord:
+    with scripted_server(*options) as url:
+        done = bench(write_plan(tmp_path, url, "OpenAIChat", repeats=1), tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    return StageRecord.model_validate_json((tmp_path / "out" / "words.0.json").read_text())
+
+
+def codes(record: StageRecord) -> set[str]:
+    """What was found, beside the machine's own affairs."""
+    return {finding.code for finding in record.findings} - {"LoadGeneratorSaturated", "NotSteady"}
+
+
+def test_the_servers_metrics_agree_with_ours(tmp_path: Path) -> None:
+    record = scripted_stage(tmp_path, "--metrics", "--delay", "0.06")
+    server = record.server
+    assert server
+    all_roles = 8 + record.warmup_requests + record.filler_requests
+    assert (server.kind, server.reason) == ("vllm", None)
+    assert server.requests_counted == server.requests_sent == all_roles
+    assert server.output_tokens_counted == server.output_tokens_seen == 8 * all_roles
+    assert server.input_tokens_counted == server.input_tokens_seen == 20 * all_roles
+    assert server.readings >= 2
+    assert (server.saturated, server.queue_peak, server.running_peak, server.kv_use_peak) == (True, 3, 2, 0.5)
+    assert codes(record) == set()
+
+
+@pytest.mark.parametrize(
+    ("option", "code"),
+    [
+        (("--strangers", "1"), "OtherTraffic"),
+        (("--miscount", "1.2"), "TokenCountMismatch"),
+        (("--cached", "1"), "PrefixCacheActive"),
+    ],
+)
+def test_the_servers_metrics_tell_on_it(tmp_path: Path, option: tuple[str, str], code: str) -> None:
+    record = scripted_stage(tmp_path, "--metrics", *option)
+    assert codes(record) == {code}
+    assert not record.valid
+
+
+def test_a_server_without_metrics_is_no_failure(tmp_path: Path) -> None:
+    record = scripted_stage(tmp_path)
+    assert record.server
+    assert record.server.kind is None
+    assert record.server.reason == "GET /metrics shows no figures of a model server that is known"
+    assert codes(record) == set()
+
+
+@pytest.mark.parametrize(("usage", "source"), [("given", "Reported"), ("ignored", "Estimated")])
+def test_tokens_per_chunk_are_asked_for_where_they_are_given(tmp_path: Path, usage: str, source: str) -> None:
+    record = scripted_stage(tmp_path, "--chunk-usage", usage)
+    assert record.tokens_per_chunk == source
+    options = record.request_parameters["stream_options"]
+    assert isinstance(options, dict)
+    assert options.get("continuous_usage_stats", False) is (usage == "given")
+
+
 def test_too_few_items_are_refused_before_any_load(tmp_path: Path) -> None:
     done = bench(write_plan(tmp_path, "http://127.0.0.1:9", tasks=[TASK | {"limit": 7}]), tmp_path / "out")
     assert done.returncode == 4

@@ -1,11 +1,17 @@
 """What a session takes from its target and the environment."""
 
+import asyncio
+
 import pytest
+from pydantic import JsonValue
 
 from perbench.api.models import Protocol
 from perbench.failures import UsageError
-from perbench.plan import Target
-from perbench_bench.session import api_key_of, origin_of
+from perbench.plan import LoadPlan, Target
+from perbench_bench.session import api_key_of, candidates, open_session, origin_of, preflight
+from tests.support.servers import scripted_server
+
+CONTINUOUS: dict[str, JsonValue] = {"include_usage": True, "continuous_usage_stats": True}
 
 
 def target(url: str = "http://h", protocol: Protocol = Protocol.OPENAI, key: str | None = None) -> Target:
@@ -38,3 +44,36 @@ def test_the_version_is_part_of_the_route_and_not_of_the_url() -> None:
     with pytest.raises(UsageError, match="leave out /v1"):
         origin_of(target("http://h/v1/"))
     assert origin_of(target("http://h/v1", Protocol.TGI)).base_path == "/v1"
+
+
+def found_way(url: str, **extra: JsonValue) -> Target:
+    """How a server is asked after the preflight."""
+
+    async def find() -> Target:
+        asked = Target(url=url, protocol=Protocol.OPENAI_CHAT, model="m", extra_body=extra)
+        session = await open_session(asked, LoadPlan(concurrency=1, max_seconds=60), seed=42)
+        return (await preflight(session, "Say a word.", 8)).target
+
+    return asyncio.run(find())
+
+
+def test_a_server_that_counts_each_chunk_is_asked_to() -> None:
+    with scripted_server("--chunk-usage", "given") as url:
+        assert found_way(url).extra_body == {"stream_options": CONTINUOUS, "cache_prompt": False}
+
+
+@pytest.mark.parametrize("answer", ["ignored", "refused"])
+def test_a_server_that_does_not_is_asked_without(answer: str) -> None:
+    with scripted_server("--chunk-usage", answer) as url:
+        way = found_way(url)
+    assert way.extra_body == {"cache_prompt": False}
+    assert way.can_force_length
+
+
+def test_what_the_target_itself_says_of_the_stream_stands() -> None:
+    with scripted_server("--chunk-usage", "ignored") as url:
+        assert found_way(url, stream_options=CONTINUOUS, cache_prompt=True).extra_body == {
+            "stream_options": CONTINUOUS, "cache_prompt": True,
+        }  # fmt: skip
+    assert len(candidates(target())) == 3
+    assert candidates(target(protocol=Protocol.TGI)) == (target(protocol=Protocol.TGI),)

@@ -25,9 +25,8 @@ def test_every_api_has_a_protocol() -> None:
 
 def test_its_metric_names_are_those_a_server_exports() -> None:
     exported = set(re.findall(r"^(\S+) [0-9.]+$", METRICS.read_text(), re.MULTILINE))
-    names = {name for name in vars(LlamaCpp.metrics).values() if name is not None}
-    assert len(names) == 5
-    assert names <= exported
+    assert len(LlamaCpp.metrics.names) == 5
+    assert set(LlamaCpp.metrics.names) <= exported
 
 
 def test_arguments_in_a_container_end_with_the_users_own() -> None:

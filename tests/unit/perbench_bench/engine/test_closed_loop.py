@@ -110,7 +110,7 @@ def test_a_broken_promise_of_keep_alive_is_no_fault_of_the_target(tmp_path: Path
         ran = run(server.url, Protocol.OPENAI)
         record = server.requests()
     assert all(row.outcome is Outcome.SUCCESS for row in ran.seen.rows.values())
-    assert len(record) == ran.recorder.requests, "no request was sent twice to a server that had read it"
+    assert len(record) == ran.recorder.seen.totals.requests, "no request was sent twice to a server that had read it"
     # From the slot on, connecting is in the figure; from the send on, it is not.
     assert np.median((ran.seen.first - ran.seen.sent) / 1e6) == pytest.approx(20, abs=3)
     assert (ran.seen.connect > 0).all()
@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there_ends_the_load_soon() -> None:
     ran = run("http://127.0.0.1:9", Protocol.OPENAI, measured=1000)
     assert ran.recorder.aborted
     assert ran.recorder.aborted[0] is Outcome.CONNECT_FAILED
-    assert ran.recorder.requests < 40
+    assert ran.recorder.seen.totals.requests < 40
 
 
 def test_a_silent_server_ends_in_time_outs(tmp_path: Path) -> None:

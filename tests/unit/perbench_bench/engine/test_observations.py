@@ -63,3 +63,24 @@ def test_an_answer_without_token_counts_is_no_success_of_a_load() -> None:
     assert not recorder.take(exchange())
     assert recorder.seen.rows[0].outcome is Outcome.MALFORMED
     assert "token counts" in str(recorder.seen.rows[0].error)
+
+
+def test_the_totals_are_over_every_role_and_attempt() -> None:
+    seen = Observations(8)
+    ended = [
+        (Role.WARMUP, answer([20], 4)),
+        (Role.MEASURED, answer([20], 5)),
+        (Role.FILLER, Reply(Outcome.TIMEOUT)),
+        (Role.FILLER, Reply(Outcome.OVERLOADED)),
+        (Role.FILLER, Reply(Outcome.CONNECT_FAILED)),
+    ]
+    for number, (role, reply) in enumerate(ended):
+        one = exchange()
+        one.ticket, one.retried, one.address = Ticket(role, 0), role is Role.MEASURED, f"10.0.0.{number % 2}"
+        seen.add(one, reply, open_feed(), counts_end_token=False)
+    totals = seen.totals
+    assert (totals.requests, totals.sends, totals.answered, totals.uncounted) == (5, 5, 2, 1)
+    assert (totals.input_tokens, totals.output_tokens) == (6, 9)
+    assert dict(totals.per_address) == {"10.0.0.0": 3, "10.0.0.1": 2}
+    seen.add(exchange(1), Reply(finish="stop", output_tokens=1), open_feed(), counts_end_token=False)
+    assert (totals.input_tokens, totals.output_tokens) == (None, 10)

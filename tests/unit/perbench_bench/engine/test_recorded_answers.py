@@ -1,9 +1,12 @@
 """Real servers' bytes, read whole and cut at every place."""
 
 import json
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perbench.api.models import Protocol
 from perbench.results import Outcome
@@ -43,7 +46,45 @@ EXPECTED: dict[str, tuple[Protocol, Outcome, str | None, int | None, int | None,
     "vllm-over-long": (Protocol.OPENAI_CHAT, Outcome.CLIENT_ERROR, None, None, None, 0, ""),
     "tgi-stream-utf8": (Protocol.TGI, Outcome.SUCCESS, "stop", 15, 58, 30, " Grüße, 世界! 👋🏽 naïve — 日"),
     "tgi-special-tokens": (Protocol.TGI, Outcome.SUCCESS, "stop", 17, 9, 5, " one two three four"),
+    "tgi-overload-in-the-middle": (Protocol.OPENAI, Outcome.OVERLOADED, "length", 6, 3, 6, " Deep Deep learning lear"),
+    "tgi-wedge-neighbour": (Protocol.TGI, Outcome.SERVER_ERROR, None, None, None, 9, " Deep learning is a subs"),
+    "tgi-wedge-silent": (Protocol.TGI, Outcome.TRUNCATED, None, None, None, 0, ""),
+    "tgi-speculation": (Protocol.TGI, Outcome.SUCCESS, "length", 15, 16, 16, " Deep learning is a subs"),
+    "tgi-chat-tool": (Protocol.OPENAI_CHAT, Outcome.SUCCESS, None, None, None, 32, '[{"index":0,"id":"0","ty'),
+    "tgi-generation-error": (Protocol.TGI, Outcome.SERVER_ERROR, None, None, None, 5, " Deep learning is a subs"),
+    "tgi-generation-error-chat": (Protocol.OPENAI_CHAT, Outcome.SERVER_ERROR, None, None, None, 5, " Deep learning is"),
+    "tgi-generation-error-completions": (
+        Protocol.OPENAI,
+        Outcome.SERVER_ERROR,
+        None,
+        None,
+        None,
+        5,
+        " Deep learning is",
+    ),
+    "tgi-keep-alive-lines": (Protocol.OPENAI_CHAT, Outcome.SUCCESS, "length", None, None, 3, " don"),
+    "vllm-no-key": (Protocol.OPENAI_CHAT, Outcome.CLIENT_ERROR, None, None, None, 0, ""),
+    "vllm-queue-full": (Protocol.OPENAI_CHAT, Outcome.OVERLOADED, None, None, None, 0, ""),
+    "vllm-five-a-chunk": (Protocol.OPENAI_CHAT, Outcome.SUCCESS, "length", 17, 64, 14, " parameters two paramete"),
+    "vllm-completions-continuous": (Protocol.OPENAI, Outcome.SUCCESS, "length", 9, 12, 12, "ur escapeoundedgoryounde"),
+    "llama-over-long": (Protocol.OPENAI_CHAT, Outcome.CLIENT_ERROR, None, None, None, 0, ""),
+    "llama-no-prompt": (Protocol.OPENAI, Outcome.CLIENT_ERROR, None, None, None, 0, ""),
+    "llama-no-key": (Protocol.OPENAI_CHAT, Outcome.CLIENT_ERROR, None, None, None, 0, ""),
+    "llama-stopped": (Protocol.OPENAI_CHAT, Outcome.TRUNCATED, None, None, None, 1, "In"),
 }
+
+
+SAID = {
+    "tgi-overload-in-the-middle": "Model is overloaded",
+    "tgi-wedge-neighbour": "Incomplete generation stream",
+    "tgi-generation-error-chat": "Request failed during generation: Server error: CUDA error: an illegal memory access",
+    "vllm-no-key": "HTTP 401: Unauthorized",
+    "vllm-queue-full": "HTTP 503: The engine is currently busy and cannot accept new requests.",
+    "llama-over-long": "HTTP 400: request (3031 tokens) exceeds the available context size (1024 tokens)",
+    "llama-no-key": "HTTP 401: Invalid API Key",
+    "llama-stopped": "the connection closed before the answer was finished",
+}
+"""How the error begins that is told."""
 
 
 def read(case: str, reads: list[bytes]) -> Reply:
@@ -53,6 +94,23 @@ def read(case: str, reads: list[bytes]) -> Reply:
         complete = reader.feed(stamp, data)
     ending = Ending.COMPLETE if complete else Ending.CLOSED
     return interpret(PROTOCOLS[EXPECTED[case][0]], reader.response, ending)
+
+
+def body_of(case: str) -> bytes | None:
+    """The events of a case without framing; None where it is no whole stream."""
+    reader = ResponseReader()
+    whole = reader.feed(1, (WIRE / f"{case}.http").read_bytes())
+    stream = reader.response.content_type == b"text/event-stream"
+    return reader.response.body if whole and stream else None
+
+
+BODIES = {case: body for case in EXPECTED if (body := body_of(case)) is not None}
+
+
+def sent(body: bytes) -> bytes:
+    """The same events in a response of known length."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
 
 
 def check(case: str, reply: Reply) -> None:
@@ -75,6 +133,37 @@ def test_whole_in_one_read(case: str) -> None:
 def test_a_byte_at_a_time(case: str) -> None:
     data = (WIRE / f"{case}.http").read_bytes()
     check(case, read(case, [data[i : i + 1] for i in range(len(data))]))
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
+@pytest.mark.parametrize("case", BODIES)
+def test_other_line_ends_say_the_same(case: str, end: bytes) -> None:
+    data = sent(BODIES[case].replace(b"\n", end))
+    check(case, read(case, [data]))
+    check(case, read(case, [data[i : i + 1] for i in range(len(data))]))
+
+
+@pytest.mark.parametrize("comment", [b":\n\n", b": keep-alive\n\n", b":\r\n\r\n", b"event: message\nid: 7\nretry: 5\n"])
+@pytest.mark.parametrize("case", BODIES)
+def test_comments_and_other_fields_say_nothing(case: str, comment: bytes) -> None:
+    check(case, read(case, [sent(comment + BODIES[case].replace(b"\n\ndata:", b"\n\n" + comment + b"data:"))]))
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+@given(cuts=st.lists(st.floats(0, 1, exclude_max=True), max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_any_cuts(case: str, cuts: list[float]) -> None:
+    """Inside of characters, line ends, chunk sizes and headers, several at once."""
+    data = (WIRE / f"{case}.http").read_bytes()
+    places = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
+    check(case, read(case, [data[a:b] for a, b in pairwise(places)]))
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_is_told_of_a_failure(case: str) -> None:
+    error = read(case, [(WIRE / f"{case}.http").read_bytes()]).error
+    assert error
+    assert error.startswith(SAID[case])
 
 
 @pytest.mark.parametrize("case", [case for case in EXPECTED if case != "vllm-chat-256"])
@@ -111,6 +200,46 @@ def test_continuous_usage_says_how_many_tokens_a_chunk_has() -> None:
     data = (WIRE / "vllm-chat-continuous.http").read_bytes()
     reply = read("vllm-chat-continuous", [data[i : i + 1] for i in range(len(data))])
     assert reply.tokens == [1] * 16
+
+
+def test_several_tokens_a_chunk_are_counted_by_the_server() -> None:
+    """vLLM with --stream-interval 5: tokens over events would say 4.6 for every chunk, also for the first."""
+    data = (WIRE / "vllm-five-a-chunk.http").read_bytes()
+    reply = read("vllm-five-a-chunk", [data[i : i + 1] for i in range(len(data))])
+    assert reply.tokens == [1, *[5] * 12, 3]
+
+
+def test_events_of_one_read_are_one_chunk() -> None:
+    """TGI with speculation writes up to three tokens at once: recorded reads of 331, 129, 385 … bytes."""
+    data = (WIRE / "tgi-speculation.http").read_bytes()
+    ends = list(accumulate([331, 129, 385, 390, 390, 395, 555]))
+    reply = read("tgi-speculation", [data[a:b] for a, b in pairwise([0, *ends])])
+    assert (reply.stamps, reply.tokens) == ([2, 3, 4, 5, 6, 7], [1, 3, 3, 3, 3, 3])
+
+
+def test_keep_alive_lines_are_no_chunks() -> None:
+    """TGI: two comments in 33 s before the first token."""
+    data = (WIRE / "tgi-keep-alive-lines.http").read_bytes()
+    assert data.count(b"\r\n:\n\n\r\n") == 2
+    first = data.index(b"data:")
+    reply = read("tgi-keep-alive-lines", [data[:first], data[first:]])
+    assert reply.stamps == [2]
+
+
+def test_tool_calls_and_reasoning_are_content() -> None:
+    reader = ResponseReader()
+    reader.feed(1, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+    deltas = [
+        {"role": "assistant"},
+        {"reasoning_content": "hm"},
+        {"reasoning": "so"},
+        {"tool_calls": [{"id": "1"}]},
+        {},
+    ]
+    for stamp, delta in enumerate(deltas, start=2):
+        reader.feed(stamp, b"data: " + json.dumps({"choices": [{"delta": delta}]}).encode() + b"\n\n")
+    reply = interpret(PROTOCOLS[Protocol.OPENAI_CHAT], reader.response, Ending.CLOSED)
+    assert reply.stamps == [3, 4, 5]
 
 
 def test_tokens_of_a_chunk_without_text_count_with_the_next() -> None:

@@ -75,3 +75,19 @@ def test_a_slow_server_that_keeps_up_is_not_saturated() -> None:
 
 def test_requests_held_back_say_that_it_does_not_keep_up() -> None:
     assert [finding.code for finding in keeping_up(np.full(100, 900.0), rate=100, held_back=5)] == ["TargetSaturated"]
+
+
+def test_uneven_replicas_are_a_warning() -> None:
+    def uneven(*counts: int) -> list[Finding]:
+        seen = seen_with()
+        seen.totals.per_address.update({f"10.0.0.{i}": count for i, count in enumerate(counts)})
+        found = judge_stage(
+            seen, ClosedFeed(Limits(0, 0.0, 1), 0), input_tokens=None, steadiness=False, open_loop=False
+        )
+        return [finding for finding in found if finding.code == "UnevenReplicas"]
+
+    assert uneven(100) == []
+    assert uneven(105, 95) == []
+    [finding] = uneven(50, 60, 40)
+    assert (finding.measured, finding.invalidates) == (40.0, False)
+    assert uneven(3, 4) == [], "the last round is seldom a whole one"

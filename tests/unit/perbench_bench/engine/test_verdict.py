@@ -120,6 +120,14 @@ def test_requests_that_no_socket_was_left_for_are_our_fault() -> None:
     assert found[0].advice == "raise the limit of open files (ulimit -n, now 40), or lower the load"
 
 
+def test_requests_of_each_address_are_recorded() -> None:
+    seen = seen_with()
+    seen.totals.per_address["10.0.0.1"] = 60
+    assert client_record(seen, CLOSED, WINDOW_NS, USE).requests_per_address == ()
+    seen.totals.per_address["10.0.0.2"] = 70
+    assert client_record(seen, CLOSED, WINDOW_NS, USE).requests_per_address == (70, 60)
+
+
 @pytest.mark.parametrize(
     ("limits", "load", "rule", "threshold"),
     [
