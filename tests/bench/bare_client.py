@@ -47,10 +47,13 @@ class Seen:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, request: bytes, seen: Seen, ended: Callable[["_Connection"], None]) -> None:
-        self._request, self._seen, self._ended = request, seen, ended
+    def __init__(
+        self, request: bytes, seen: Seen, ended: Callable[["_Connection"], None], over: asyncio.Future[None]
+    ) -> None:
+        self._request, self._seen, self._ended, self._over = request, seen, ended, over
         self._sent = self._first = 0
         self._tail = b""
+        self.lost = asyncio.get_running_loop().create_future()
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,7 +80,14 @@ class _Connection(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport.close()
+        self.lost.set_result(None)
+        if not self._over.done():
+            self._over.set_exception(ConnectionError("the server closed a connection"))
+
+    async def close(self) -> None:
+        """Gone before the loop is: uvloop does not end while connections are open."""
+        self._transport.abort()
+        await self.lost
 
 
 def ask_for(url: str, protocol: Protocol, prompt: str, tokens: int) -> bytes:
@@ -102,12 +112,14 @@ async def closed_loop(url: str, request: bytes, connections: int, seconds: float
             over.set_result(None)
 
     opened = [
-        (await loop.create_connection(lambda: _Connection(request, seen, ended), origin.host, origin.port))[1]
+        (await loop.create_connection(lambda: _Connection(request, seen, ended, over), origin.host, origin.port))[1]
         for _ in range(connections)
     ]
     for connection in opened:
         connection.ask()
     await over
+    for connection in opened:
+        await connection.close()
     return seen
 
 
@@ -120,11 +132,13 @@ async def open_loop(url: str, request: bytes, rate: float, seconds: float) -> Se
 
     def ended(connection: _Connection) -> None:
         idle.append(connection)
-        if len(seen.end) == count:
+        if len(seen.end) == count:  # then all are idle
             over.set_result(None)
 
     for _ in range(256):
-        _, made = await loop.create_connection(lambda: _Connection(request, seen, ended), origin.host, origin.port)
+        _, made = await loop.create_connection(
+            lambda: _Connection(request, seen, ended, over), origin.host, origin.port
+        )
         idle.append(made)
     begin = time.perf_counter_ns() + 10_000_000
     timer: Timer
@@ -140,6 +154,8 @@ async def open_loop(url: str, request: bytes, rate: float, seconds: float) -> Se
     timer.arm(begin)
     await over
     timer.close()
+    for connection in idle:
+        await connection.close()
     return seen
 
 

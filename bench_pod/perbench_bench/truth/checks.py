@@ -60,6 +60,8 @@ def _stream(script: Script) -> Iterator[str]:
     moments = list(Moment)
     if moments.index(stream.role) < moments.index(stream.headers):
         yield f"stream.role: {stream.role} is before the headers, which are sent {stream.headers}: give a later moment"
+    if stream.comments_ms is not None and stream.headers is Moment.WITH_FIRST_TOKEN:
+        yield "stream.commentsMs: comments would come before the headers: give an earlier stream.headers"
     splits = list(stream.split_at)
     if splits != sorted(set(splits)):
         yield f"stream.splitAt: {splits} do not ascend: give each place once, in order"

@@ -43,8 +43,6 @@ class Plan:
 
 def split(plan: Plan, stream: Stream) -> Plan:
     """Writes with tokens are cut; what the tokens are with is the last part of each."""
-    if not (stream.split_at or stream.split_in_character):
-        return plan
     pause = round(stream.pause_ms * NS_PER_MS)
     writes: list[bytes] = []
     offsets: list[int] = []
@@ -66,11 +64,9 @@ def _cuts(data: bytes, stream: Stream) -> list[int]:
     return [at for at in stream.split_at if at < len(data)]
 
 
-def with_comments(plan: Plan, stream: Stream, comment: bytes) -> Plan:
-    """Comment lines between the writes, never after the last."""
-    if stream.comments_ms is None or (len(plan.writes) == 1 and not plan.writes[0]):
-        return plan
-    every, last = round(stream.comments_ms * NS_PER_MS), plan.offsets[-1]
+def with_comments(plan: Plan, every_ms: float, comment: bytes) -> Plan:
+    """A comment line every so often until the last write."""
+    every, last = round(every_ms * NS_PER_MS), plan.offsets[-1]
     rows = list(zip(plan.offsets, plan.writes, plan.tokens, strict=True))
     rows += [(at, comment, 0) for at in range(every, last, every)]
     rows.sort(key=lambda row: row[0])

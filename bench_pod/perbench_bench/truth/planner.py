@@ -41,9 +41,7 @@ class Planner:
         self._number = 0
         self._layout = lru_cache(maxsize=256)(self._lay_out)
         self._rare_layout = lru_cache(maxsize=4)(self._lay_out)
-        self._plain_writes = not (
-            script.stream.split_at or script.stream.split_in_character or script.stream.comments_ms
-        )
+        self._cuts_writes = bool(script.stream.split_at or script.stream.split_in_character)
         self.faults_on = True
 
     def plan(self, asked: Asked) -> Plan:
@@ -58,11 +56,11 @@ class Planner:
             shape = reshape(shape, fault.kind)
             layout = self._rare_layout(shape)
         plan = self._timed(shape, layout)
+        if self.script.stream.comments_ms:
+            plan = with_comments(plan, self.script.stream.comments_ms, self.renderer.comment)
         if fault is not None:
             plan = spoil(plan, fault, self.renderer, asked.protocol)
-        if not self._plain_writes:
-            plan = with_comments(split(plan, self.script.stream), self.script.stream, self.renderer.comment)
-        return plan
+        return split(plan, self.script.stream) if self._cuts_writes else plan
 
     def shape(self, asked: Asked) -> Shape:
         """What the answer to a request looks like."""
