@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import os
 import socket
 import struct
 import time
@@ -29,8 +28,6 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
-        self._send_directly = not server.tls
         self._url = b""
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -39,9 +36,8 @@ class Connection(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Open. The socket is written to through a descriptor of our own, which nothing closes behind our back."""
+        """Open."""
         self._transport = cast("asyncio.Transport", transport)
-        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         self._server.connections.add(self)
 
     @override
@@ -70,29 +66,13 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. What refers to us is let go: the server runs without cyclic garbage collection."""
         self._transport = self._parser = None
-        if self._socket:
-            self._socket.close()
-            self._socket = None
         self._server.connections.discard(self)
         self._server.lost(self)
 
     def write(self, data: bytes) -> None:
-        """Into the kernel now: the loop would send only at the end of its iteration, and the stamp would be early."""
-        transport, sock = self._transport, self._socket
-        if transport is None or sock is None:
-            return
-        if self._send_directly and not transport.get_write_buffer_size():
-            try:
-                sent = sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:  # the client is gone; connection_lost says so
-                transport.abort()
-                return
-            if sent == len(data):
-                return
-            data = data[sent:]
-        transport.write(data)
+        """Into the kernel: uvloop sends at once where nothing of this connection waits before it."""
+        if self._transport:
+            self._transport.write(data)
 
     def close(self) -> None:
         """End the connection properly."""
@@ -101,9 +81,12 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """End it with a reset."""
-        if self._socket and self._transport:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._transport.abort()
+        if self._transport is None:
+            return
+        peer = self._transport.get_extra_info("socket")
+        if peer is not None:  # over TLS there is none any more once the client has ended it
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
 
     def authorized(self) -> bool:
         """Whether this request may be answered."""

@@ -30,6 +30,10 @@ OUTCOMES = {
 }  # fmt: skip
 
 
+CLOSING_SECONDS = 0.2
+"""How long clients may take to see the end of their connections, before these are reset."""
+
+
 class Answering:
     """One request that has come and not ended."""
 
@@ -96,14 +100,20 @@ class TruthServer:
         if self._listener is None:
             self._reopening = self._loop.create_task(self.listen(*self._address))
 
-    def stop(self) -> None:
-        """Drop everything; what was under way is recorded as such."""
+    async def stop(self) -> None:
+        """End every connection; what was under way is recorded as such."""
         self._stop_listening()
         self._timer.close()
         for answering in list(self._under_way):
             self._record(answering, NONE, Outcome.UNFINISHED)
         for connection in list(self.connections):
-            connection.reset()
+            connection.close()
+        patience = time.monotonic() + CLOSING_SECONDS
+        while self.connections:  # uvloop does not end while connections are open
+            await asyncio.sleep(0.002)
+            if time.monotonic() > patience:
+                for connection in list(self.connections):
+                    connection.reset()
 
     # --- requests
 
@@ -232,9 +242,7 @@ class TruthServer:
         elif ending is Ending.RESET:
             connection.reset()
         elif ending is Ending.REFUSE:
-            self._stop_listening()
-            for other in list(self.connections):
-                other.reset()
+            self._refuse(stamp)
         elif ending is Ending.EXIT:
             self._on_exit()
 
@@ -276,6 +284,13 @@ class TruthServer:
         counters.generation_tokens += plan.output_tokens if whole else written
         reason = ("stop" if plan.stops else "length") if whole else "abort" if outcome is Outcome.ABANDONED else "error"
         counters.finished[reason] += 1
+
+    def _refuse(self, stamp: int) -> None:
+        self._stop_listening()
+        for answering in list(self._under_way):
+            self._record(answering, stamp, Outcome.RESET)
+        for connection in list(self.connections):
+            connection.reset()
 
     def _stop_listening(self) -> None:
         if self._listener:

@@ -101,7 +101,7 @@ async def _serve(script: Script, serving: Serving, *, with_parent: bool) -> None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(serving.max_seconds):
             await ended.wait()
-    server.stop()
+    await server.stop()
     write_record()
 
 
@@ -144,6 +144,6 @@ def _tls(serving: Serving) -> ssl.SSLContext | None:
 
 
 def _raise_descriptor_limit() -> None:
-    """Two descriptors a connection: take all the system lets us have."""
+    """A descriptor for each connection: take all the system lets us have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

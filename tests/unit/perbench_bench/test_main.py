@@ -1,4 +1,4 @@
-"""`perbench-bench` as a process, against scripted servers."""
+"""`perbench-bench` as a process, against truth servers."""
 
 import json
 import signal
@@ -13,7 +13,8 @@ from perbench.failures import Failure
 from perbench.plan import Plan
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, StageRecord
-from tests.support.servers import recording_server, scripted_server
+from perbench_bench.truth import truth_server
+from tests.support.servers import sport_server
 
 ITEMS = [{"input": f"question {i}", "answers": ["tok"] if i % 2 else ["other"]} for i in range(12)]
 TASK = {"name": "words", "dataset": {"inline": ITEMS, "scoring": {"scorer": "Contains"}}, "limit": 8, "maxTokens": 4}
@@ -45,7 +46,7 @@ def failure(output: Path) -> Failure:
 
 
 def test_every_stage_is_recorded_scored_and_told(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+    with truth_server() as server:
         done = bench(write_plan(tmp_path, server.url), tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["words.0.json", "words.1.json"]
@@ -63,9 +64,9 @@ def test_every_stage_is_recorded_scored_and_told(tmp_path: Path) -> None:
 
 
 def test_warm_up_and_filler_take_items_outside_the_measured_ones(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+    with truth_server(record_prompts=60) as server:
         bench(write_plan(tmp_path, server.url, repeats=1), tmp_path / "out")
-        prompts = [entry["prompt"] for entry in server.requests()]
+        prompts = server.record.prompt
     record = StageRecord.model_validate_json((tmp_path / "out" / "words.0.json").read_text())
     assert record.warmup_requests >= 2
     by_count = sorted(prompts.count(f"question {i}") for i in range(12))
@@ -75,7 +76,7 @@ def test_warm_up_and_filler_take_items_outside_the_measured_ones(tmp_path: Path)
 
 
 def test_finished_stages_never_run_again(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+    with truth_server() as server:
         plan = write_plan(tmp_path, server.url)
         bench(plan, tmp_path / "out")
         first = (tmp_path / "out" / "words.0.json").read_bytes()
@@ -84,14 +85,14 @@ def test_finished_stages_never_run_again(tmp_path: Path) -> None:
         assert again.returncode == 0
         assert (tmp_path / "out" / "words.0.json").read_bytes() == first
         assert (tmp_path / "out" / "words.1.json").exists()
-        before = len(server.requests())
+        before = len(server.snapshot())
         assert bench(plan, tmp_path / "out").returncode == 0
-        assert len(server.requests()) == before, "all recorded: the server is not even asked"
+        assert len(server.snapshot()) == before, "all recorded: the server is not even asked"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_no_half_stage(tmp_path: Path, number: signal.Signals) -> None:
-    with recording_server(tmp_path, "--first-ms", "200") as server:
+    with truth_server({"timing": {"firstMs": 200}}) as server:
         plan = write_plan(tmp_path, server.url)
         with subprocess.Popen(command(plan, tmp_path / "out"), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
@@ -114,21 +115,21 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("refuses", "TargetUnreachable"),
-        ("dies", "TargetUnreachable"),
-        ("hangs", "TargetNotAnswering"),
+        ("refuse", "TargetUnreachable"),
+        ("exit", "TargetUnreachable"),
+        ("silence", "TargetNotAnswering"),
         ("garbage", "AnswersMalformed"),
-        ("badjson", "AnswersMalformed"),
-        ("halfchunk", "AnswersTruncated"),
-        ("errorevent", "TargetErrors"),
-        ("429", "TargetOverloaded"),
-        ("503", "TargetOverloaded"),
-        ("nousage", "AnswersMalformed"),
+        ("bad-json", "AnswersMalformed"),
+        ("half-chunk", "AnswersTruncated"),
+        ("error-event", "TargetErrors"),
+        ("too-many-requests", "TargetOverloaded"),
+        ("unavailable", "TargetOverloaded"),
+        ("no-usage", "AnswersMalformed"),
     ],
 )
 def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str, reason: str) -> None:
-    with scripted_server("--fault", fault, "--after", "14") as url:
-        plan = write_plan(tmp_path, url, "OpenAIChat", tasks=[TASK | {"limit": 12}])
+    with sport_server(fault, after=14) as server:
+        plan = write_plan(tmp_path, server.url, "OpenAIChat", tasks=[TASK | {"limit": 12}])
         done = bench(plan, tmp_path / "out")
     assert done.returncode == 4, done.stderr
     assert failure(tmp_path / "out").reason == reason, done.stderr
@@ -136,8 +137,8 @@ def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str
 
 
 def test_a_server_that_never_counts_tokens(tmp_path: Path) -> None:
-    with scripted_server("--fault", "nousage", "--after", "0") as url:
-        done = bench(write_plan(tmp_path, url, "OpenAIChat"), tmp_path / "out")
+    with sport_server("no-usage") as server:
+        done = bench(write_plan(tmp_path, server.url, "OpenAIChat"), tmp_path / "out")
     assert done.returncode == 4
     assert failure(tmp_path / "out").reason == "NoTokenCounts"
 
