@@ -18,7 +18,7 @@ def endpoint(name: str, url: str) -> dict[str, object]:
 
 
 def inline_task(name: str, items: int = ITEMS, max_tokens: int = 16) -> dict[str, object]:
-    """A task to which the scripted server's answer is right."""
+    """A task to which the answer of `sport_server` is right."""
     return {
         "name": name,
         "maxTokens": max_tokens,

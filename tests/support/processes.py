@@ -12,7 +12,6 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 """`prctl` option, from linux/prctl.h: orphaned descendants become children of this process."""
 
-SCRIPTED_SERVER = Path(__file__).with_name("scripted_server.py")
 DEADLINE_SECONDS = 30.0
 
 
@@ -63,18 +62,6 @@ def nothing_stays() -> Iterator[None]:
     with contextlib.suppress(AssertionError):
         wait_until(lambda: not children() - before, "processes end", 3.0)
     assert not children() - before, f"processes stay: {left}"
-
-
-@contextlib.contextmanager
-def scripted_server(fault: str = "none", after: int = 0, delay: float = 0.001) -> Iterator[tuple[str, int]]:
-    """A scripted model server: its URL and process id."""
-    command = [sys.executable, str(SCRIPTED_SERVER), "--fault", fault, "--after", str(after), "--delay", str(delay)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid
-        finally:
-            process.kill()
 
 
 def perbench(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.Popen[str]:

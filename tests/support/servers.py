@@ -1,48 +1,19 @@
-"""Starting the scripted servers of this folder as processes of their own."""
+"""Model servers of tests: the truth server, with the scripts that several tests share."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
 
-SUPPORT = Path(__file__).parent
+from perbench_bench.truth import TruthProcess, truth_server
+
+SPORT = ("sport", " ", "is", " ", "the", " ", "topic", ".")
 
 
-@dataclass(frozen=True)
-class Recording:
-    """A recording server that runs."""
-
-    url: str
-    path: Path
-
-    def requests(self) -> list[dict[str, Any]]:
-        """What it has answered so far, in order of ending."""
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
-
-
-@contextmanager
-def recording_server(directory: Path, *options: str) -> Iterator[Recording]:
-    path = directory / "record.jsonl"
-    command = [sys.executable, str(SUPPORT / "recording_server.py"), str(path), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield Recording(f"http://127.0.0.1:{int(process.stdout.readline())}", path)
-        finally:
-            process.kill()
-
-
-@contextmanager
-def scripted_server(*options: str) -> Iterator[str]:
-    """The URL of a scripted server (scripted_server.py) that runs with these options."""
-    command = [sys.executable, str(SUPPORT / "scripted_server.py"), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+def sport_server(kind: str | None = None, after: int = 0, gap_ms: float = 1) -> AbstractContextManager[TruthProcess]:
+    """Says that sport is the topic, in 8 tokens; with the fault `kind` from request `after` on."""
+    return truth_server(
+        {
+            "model": "scripted",
+            "timing": {"firstMs": gap_ms, "gapMs": gap_ms},
+            "answer": {"tokens": len(SPORT), "texts": list(SPORT)},
+            "faults": [{"kind": kind, "after": after}] if kind else [],
+        }
+    )

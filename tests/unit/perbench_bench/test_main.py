@@ -1,4 +1,4 @@
-"""`perbench-bench` as a process, against scripted servers."""
+"""`perbench-bench` as a process, against truth servers."""
 
 import json
 import signal
@@ -13,7 +13,8 @@ from perbench.failures import Failure
 from perbench.plan import Plan
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, StageRecord
-from tests.support.servers import recording_server, scripted_server
+from perbench_bench.truth import truth_server
+from tests.support.servers import sport_server
 
 ITEMS = [{"input": f"question {i}", "answers": ["tok"] if i % 2 else ["other"]} for i in range(12)]
 TASK = {"name": "words", "dataset": {"inline": ITEMS, "scoring": {"scorer": "Contains"}}, "limit": 8, "maxTokens": 4}
@@ -45,7 +46,7 @@ def failure(output: Path) -> Failure:
 
 
 def test_every_stage_is_recorded_scored_and_told(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+    with truth_server() as server:
         done = bench(write_plan(tmp_path, server.url), tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["words.0.json", "words.1.json"]
@@ -63,9 +64,9 @@ def test_every_stage_is_recorded_scored_and_told(tmp_path: Path) -> None:
 
 
 def test_warm_up_and_filler_take_items_outside_the_measured_ones(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+    with truth_server(record_prompts=60) as server:
         bench(write_plan(tmp_path, server.url, repeats=1), tmp_path / "out")
-        prompts = [entry["prompt"] for entry in server.requests()]
+        prompts = server.record.prompt
     record = StageRecord.model_validate_json((tmp_path / "out" / "words.0.json").read_text())
     assert record.warmup_requests >= 2
     by_count = sorted(prompts.count(f"question {i}") for i in range(12))
@@ -75,7 +76,7 @@ def test_warm_up_and_filler_take_items_outside_the_measured_ones(tmp_path: Path)
 
 
 def test_finished_stages_never_run_again(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+    with truth_server() as server:
         plan = write_plan(tmp_path, server.url)
         bench(plan, tmp_path / "out")
         first = (tmp_path / "out" / "words.0.json").read_bytes()
@@ -84,14 +85,14 @@ def test_finished_stages_never_run_again(tmp_path: Path) -> None:
         assert again.returncode == 0
         assert (tmp_path / "out" / "words.0.json").read_bytes() == first
         assert (tmp_path / "out" / "words.1.json").exists()
-        before = len(server.requests())
+        before = len(server.snapshot())
         assert bench(plan, tmp_path / "out").returncode == 0
-        assert len(server.requests()) == before, "all recorded: the server is not even asked"
+        assert len(server.snapshot()) == before, "all recorded: the server is not even asked"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_no_half_stage(tmp_path: Path, number: signal.Signals) -> None:
-    with recording_server(tmp_path, "--first-ms", "200") as server:
+    with truth_server({"timing": {"firstMs": 200}}) as server:
         plan = write_plan(tmp_path, server.url)
         with subprocess.Popen(command(plan, tmp_path / "out"), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
@@ -114,21 +115,21 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("refuses", "TargetUnreachable"),
-        ("dies", "TargetUnreachable"),
-        ("hangs", "TargetNotAnswering"),
+        ("refuse", "TargetUnreachable"),
+        ("exit", "TargetUnreachable"),
+        ("silence", "TargetNotAnswering"),
         ("garbage", "AnswersMalformed"),
-        ("badjson", "AnswersMalformed"),
-        ("halfchunk", "AnswersTruncated"),
-        ("errorevent", "TargetErrors"),
-        ("429", "TargetOverloaded"),
-        ("503", "TargetOverloaded"),
-        ("nousage", "AnswersMalformed"),
+        ("bad-json", "AnswersMalformed"),
+        ("half-chunk", "AnswersTruncated"),
+        ("error-event", "TargetErrors"),
+        ("too-many-requests", "TargetOverloaded"),
+        ("unavailable", "TargetOverloaded"),
+        ("no-usage", "AnswersMalformed"),
     ],
 )
 def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str, reason: str) -> None:
-    with scripted_server("--fault", fault, "--after", "14") as url:
-        plan = write_plan(tmp_path, url, "OpenAIChat", tasks=[TASK | {"limit": 12}])
+    with sport_server(fault, after=14) as server:
+        plan = write_plan(tmp_path, server.url, "OpenAIChat", tasks=[TASK | {"limit": 12}])
         done = bench(plan, tmp_path / "out")
     assert done.returncode == 4, done.stderr
     assert failure(tmp_path / "out").reason == reason, done.stderr
@@ -136,15 +137,15 @@ def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str
 
 
 def test_a_server_that_never_counts_tokens(tmp_path: Path) -> None:
-    with scripted_server("--fault", "nousage", "--after", "0") as url:
-        done = bench(write_plan(tmp_path, url, "OpenAIChat"), tmp_path / "out")
+    with sport_server("no-usage") as server:
+        done = bench(write_plan(tmp_path, server.url, "OpenAIChat"), tmp_path / "out")
     assert done.returncode == 4
     assert failure(tmp_path / "out").reason == "NoTokenCounts"
 
 
-def scripted_stage(tmp_path: Path, *options: str) -> StageRecord:
-    with scripted_server(*options) as url:
-        done = bench(write_plan(tmp_path, url, "OpenAIChat", repeats=1), tmp_path / "out")
+def stage_of(tmp_path: Path, script: dict[str, object]) -> StageRecord:
+    with truth_server(script) as server:
+        done = bench(write_plan(tmp_path, server.url, "OpenAIChat", repeats=1), tmp_path / "out")
     assert done.returncode == 0, done.stderr
     return StageRecord.model_validate_json((tmp_path / "out" / "words.0.json").read_text())
 
@@ -155,48 +156,40 @@ def codes(record: StageRecord) -> set[str]:
 
 
 def test_the_servers_metrics_agree_with_ours(tmp_path: Path) -> None:
-    record = scripted_stage(tmp_path, "--metrics", "--delay", "0.06")
+    record = stage_of(tmp_path, {"timing": {"firstMs": 250, "gapMs": 20}, "queue": {"slots": 1}})
     server = record.server
     assert server
     all_roles = 8 + record.warmup_requests + record.filler_requests
     assert (server.kind, server.reason) == ("vllm", None)
     assert server.requests_counted == server.requests_sent == all_roles
-    assert server.output_tokens_counted == server.output_tokens_seen == 8 * all_roles
-    assert server.input_tokens_counted == server.input_tokens_seen == 20 * all_roles
+    assert server.output_tokens_counted == server.output_tokens_seen
+    assert server.input_tokens_counted == server.input_tokens_seen
     assert server.readings >= 2
-    assert (server.saturated, server.queue_peak, server.running_peak, server.kv_use_peak) == (True, 3, 2, 0.5)
+    assert (server.saturated, server.queue_peak, server.running_peak) == (True, 1, 1)
     assert codes(record) == set()
 
 
 @pytest.mark.parametrize(
-    ("option", "code"),
+    ("script", "code"),
     [
-        (("--strangers", "1"), "OtherTraffic"),
-        (("--miscount", "1.2"), "TokenCountMismatch"),
-        (("--cached", "1"), "PrefixCacheActive"),
+        ({"metrics": {"extraRequests": 1}}, "OtherTraffic"),
+        ({"metrics": {"tokenFactor": 3}}, "TokenCountMismatch"),
+        ({"answer": {"cachedShare": 0.5}}, "PrefixCacheActive"),
     ],
 )
-def test_the_servers_metrics_tell_on_it(tmp_path: Path, option: tuple[str, str], code: str) -> None:
-    record = scripted_stage(tmp_path, "--metrics", *option)
-    assert codes(record) == {code}
+def test_the_servers_metrics_tell_on_it(tmp_path: Path, script: dict[str, object], code: str) -> None:
+    record = stage_of(tmp_path, script)
+    assert code in codes(record)
     assert not record.valid
 
 
-def test_a_server_without_metrics_is_no_failure(tmp_path: Path) -> None:
-    record = scripted_stage(tmp_path)
-    assert record.server
-    assert record.server.kind is None
-    assert record.server.reason == "GET /metrics shows no figures of a model server that is known"
-    assert codes(record) == set()
-
-
-@pytest.mark.parametrize(("usage", "source"), [("given", "Reported"), ("ignored", "Estimated")])
+@pytest.mark.parametrize(("usage", "source"), [("as-asked", "Reported"), ("end", "Estimated")])
 def test_tokens_per_chunk_are_asked_for_where_they_are_given(tmp_path: Path, usage: str, source: str) -> None:
-    record = scripted_stage(tmp_path, "--chunk-usage", usage)
+    record = stage_of(tmp_path, {"answer": {"usage": usage}})
     assert record.tokens_per_chunk == source
     options = record.request_parameters["stream_options"]
     assert isinstance(options, dict)
-    assert options.get("continuous_usage_stats", False) is (usage == "given")
+    assert options.get("continuous_usage_stats", False) is (usage == "as-asked")
 
 
 def test_too_few_items_are_refused_before_any_load(tmp_path: Path) -> None:

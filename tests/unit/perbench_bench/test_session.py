@@ -9,7 +9,7 @@ from perbench.api.models import Protocol
 from perbench.failures import UsageError
 from perbench.plan import LoadPlan, Target
 from perbench_bench.session import api_key_of, candidates, open_session, origin_of, preflight
-from tests.support.servers import scripted_server
+from perbench_bench.truth import truth_server
 
 CONTINUOUS: dict[str, JsonValue] = {"include_usage": True, "continuous_usage_stats": True}
 
@@ -58,21 +58,21 @@ def found_way(url: str, **extra: JsonValue) -> Target:
 
 
 def test_a_server_that_counts_each_chunk_is_asked_to() -> None:
-    with scripted_server("--chunk-usage", "given") as url:
-        assert found_way(url).extra_body == {"stream_options": CONTINUOUS, "cache_prompt": False}
+    with truth_server({"answer": {"usage": "as-asked"}}) as server:
+        assert found_way(server.url).extra_body == {"stream_options": CONTINUOUS, "cache_prompt": False}
 
 
-@pytest.mark.parametrize("answer", ["ignored", "refused"])
-def test_a_server_that_does_not_is_asked_without(answer: str) -> None:
-    with scripted_server("--chunk-usage", answer) as url:
-        way = found_way(url)
+@pytest.mark.parametrize("usage", ["end", "strict"])
+def test_a_server_that_does_not_is_asked_without(usage: str) -> None:
+    with truth_server({"answer": {"usage": usage}}) as server:
+        way = found_way(server.url)
     assert way.extra_body == {"cache_prompt": False}
     assert way.can_force_length
 
 
 def test_what_the_target_itself_says_of_the_stream_stands() -> None:
-    with scripted_server("--chunk-usage", "ignored") as url:
-        assert found_way(url, stream_options=CONTINUOUS, cache_prompt=True).extra_body == {
+    with truth_server({"answer": {"usage": "end"}}) as server:
+        assert found_way(server.url, stream_options=CONTINUOUS, cache_prompt=True).extra_body == {
             "stream_options": CONTINUOUS, "cache_prompt": True,
         }  # fmt: skip
     assert len(candidates(target())) == 3

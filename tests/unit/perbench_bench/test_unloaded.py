@@ -1,17 +1,16 @@
-"""The extra stage of one request at a time, by `perbench-bench` as a process against a recording server."""
+"""The extra stage of one request at a time, by `perbench-bench` as a process against a truth server."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from perbench.plan import Plan
 from perbench.progress import Progress
 from perbench.results import Outcome, StageRecord
-from tests.support.servers import recording_server
+from perbench_bench.truth import Record, truth_server
 
 REQUESTS = 10
 ITEMS = [{"input": f"question {i}", "answers": ["tok"]} for i in range(8)]
@@ -20,10 +19,10 @@ RANDOM = {"name": "random", "synthetic": {"inputTokens": 20, "outputTokens": 2},
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], list[Progress]]:
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record, list[Progress]]:
     """A plan of two tasks under load and without: its output, what the server did, what was said."""
     folder = tmp_path_factory.mktemp("unloaded")
-    with recording_server(folder, "--first-ms", "2", "--gap-ms", "1") as server:
+    with truth_server({"timing": {"firstMs": 2, "gapMs": 1}}, record_prompts=60) as server:
         plan = Plan.model_validate(
             {
                 "runId": "0123456789", "model": "m", "round": 1, "repeats": 1, "unloadedRequests": REQUESTS,
@@ -34,7 +33,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
         (folder / "plan.json").write_text(plan.to_json())
         command = [sys.executable, "-m", "perbench_bench.main", str(folder / "plan.json"), "--output", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        served = server.requests()
+        served = server.record
     return folder, served, [Progress.model_validate_json(line) for line in done.stdout.splitlines()]
 
 
@@ -42,7 +41,7 @@ def record(folder: Path, name: str) -> StageRecord:
     return StageRecord.model_validate_json((folder / name).read_text())
 
 
-def test_each_task_has_one_after_its_repeats(ended: tuple[Path, list[dict[str, Any]], list[Progress]]) -> None:
+def test_each_task_has_one_after_its_repeats(ended: tuple[Path, Record, list[Progress]]) -> None:
     folder, _, said = ended
     stages = {"words.0.json", "words.unloaded.json", "random.0.json", "random.unloaded.json"}
     assert {path.name for path in folder.glob("*.*.json")} == stages
@@ -51,20 +50,19 @@ def test_each_task_has_one_after_its_repeats(ended: tuple[Path, list[dict[str, A
     ]  # fmt: skip
 
 
-def test_one_request_at_a_time(ended: tuple[Path, list[dict[str, Any]], list[Progress]]) -> None:
+def test_one_request_at_a_time(ended: tuple[Path, Record, list[Progress]]) -> None:
     folder, served, _ = ended
     for name in ("words", "random"):
         stage = record(folder, f"{name}.unloaded.json")
         assert (stage.key, stage.concurrency, stage.filler_requests) == ((name, 1, None), 1, 0)
         assert stage.requests.outcome == (Outcome.SUCCESS,) * REQUESTS
         assert all(time is not None for time in stage.requests.e2e_ms)
-    last = sorted(served, key=lambda entry: int(entry["came"]))[-REQUESTS:]
-    assert all(entry["under_way"] == 1 for entry in last)
-    assert max(int(entry["under_way"]) for entry in served) == 2
+    assert set(served.in_flight[-REQUESTS:]) == {1}
+    assert served.in_flight.max() == 2
 
 
 def test_items_come_round_and_are_not_scored_again(
-    ended: tuple[Path, list[dict[str, Any]], list[Progress]],
+    ended: tuple[Path, Record, list[Progress]],
 ) -> None:
     folder, _, _ = ended
     rows = record(folder, "words.unloaded.json").requests
@@ -73,13 +71,13 @@ def test_items_come_round_and_are_not_scored_again(
     assert record(folder, "words.0.json").requests.score == (1.0,) * 8
 
 
-def test_synthetic_prompts_are_new_ones(ended: tuple[Path, list[dict[str, Any]], list[Progress]]) -> None:
+def test_synthetic_prompts_are_new_ones(ended: tuple[Path, Record, list[Progress]]) -> None:
     _, served, _ = ended
-    prompts = [entry["prompt"] for entry in served if not str(entry["prompt"]).startswith("question")]
+    prompts = [prompt for prompt in served.prompt if not prompt.startswith("question")]
     assert len(prompts) >= 8 + REQUESTS
     assert len(set(prompts)) == len(prompts)
 
 
-def test_the_record_is_plain_json(ended: tuple[Path, list[dict[str, Any]], list[Progress]]) -> None:
+def test_the_record_is_plain_json(ended: tuple[Path, Record, list[Progress]]) -> None:
     folder, _, _ = ended
     assert json.loads((folder / "words.unloaded.json").read_text())["repeat"] is None

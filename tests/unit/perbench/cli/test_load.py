@@ -4,11 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support.servers import recording_server, scripted_server
+from perbench_bench.truth import truth_server
+from tests.support.servers import sport_server
 
 KEYS = {
     "requests", "errors", "duration_s", "request_rate", "output_tokens", "output_token_rate", "ttft_ms", "ttft_sent_ms",
@@ -28,10 +28,10 @@ def load(url: str, *options: str, protocol: str = "tgi") -> subprocess.Completed
 
 
 @pytest.mark.parametrize("protocol", ["tgi", "openai", "openai-chat"])
-def test_the_fixed_keys_and_what_they_count(tmp_path: Path, protocol: str) -> None:
-    with recording_server(tmp_path) as server:
+def test_the_fixed_keys_and_what_they_count(protocol: str) -> None:
+    with truth_server(record_prompts=60) as server:
         done = load(server.url, "--warmup", "8", protocol=protocol)
-        record = server.requests()
+        record = server.record
     assert done.returncode in {0, 3}, done.stderr
     figures = json.loads(done.stdout)
     assert set(figures) >= KEYS
@@ -42,19 +42,19 @@ def test_the_fixed_keys_and_what_they_count(tmp_path: Path, protocol: str) -> No
     assert figures["request_rate"] * figures["duration_s"] == pytest.approx(24, abs=8)
     assert figures["output_token_rate"] == pytest.approx(6 * figures["request_rate"], rel=0.35)
     assert len(record) >= 24 + 8
-    prompts = {entry["prompt"] for entry in record if len(entry["prompt"]) > 20}
+    prompts = {prompt for prompt in record.prompt if len(prompt) > 20}
     assert len(prompts) > 24, "every prompt is another one"
 
 
-def test_prompts_have_the_asked_for_length_by_the_servers_own_count(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+def test_prompts_have_the_asked_for_length_by_the_servers_own_count() -> None:
+    with truth_server() as server:
         done = load(server.url, "--input-tokens", "200")
     findings = json.loads(done.stdout)["findings"]
     assert "InputLengthMissed" not in {finding["code"] for finding in findings}
 
 
-def test_duration_ends_it_before_the_requests_do(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+def test_duration_ends_it_before_the_requests_do() -> None:
+    with truth_server() as server:
         done = load(server.url, "--requests", "100000", "--duration", "1")
     figures = json.loads(done.stdout)
     assert figures["duration_s"] == pytest.approx(1.0)
@@ -71,8 +71,8 @@ def test_an_absent_server_is_exit_4_with_json() -> None:
 
 
 def test_a_server_that_refuses_in_the_middle_is_exit_4_and_keeps_what_was_measured() -> None:
-    with scripted_server("--fault", "errorevent", "--after", "12") as url:
-        done = load(url, protocol="openai-chat")
+    with sport_server("error-event", after=12) as server:
+        done = load(server.url, protocol="openai-chat")
     assert done.returncode == 4
     figures = json.loads(done.stdout)
     assert figures["errors"] > 0
@@ -102,14 +102,14 @@ def test_a_bad_url_is_exit_2() -> None:
     assert "is not a URL" in done.stderr
 
 
-def test_an_interruption_is_one_line_and_exit_130(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+def test_an_interruption_is_one_line_and_exit_130() -> None:
+    with truth_server() as server:
         command = [sys.executable, "-c", "from perbench.cli import main; main()", "load", "--url", server.url]
         options = "--model m --protocol tgi --concurrency 2 --requests 100000 --input-tokens 8 --output-tokens 4"
         with subprocess.Popen(
             [*command, *options.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
-            while not server.path.exists() or len(server.path.read_text().splitlines()) < 30:
+            while len(server.snapshot()) < 30:
                 assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=30)

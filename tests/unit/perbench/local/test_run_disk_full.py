@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.benchmarks import endpoint, file_task, write_benchmark
-from tests.support.processes import scripted_server
 from tests.support.runs import Ended, run
+from tests.support.servers import sport_server
 
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
 """No file of the command or its children may grow beyond this many bytes: a write fails as on a full disk."""
@@ -30,8 +30,8 @@ ITEMS = 96
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with scripted_server() as (url, _):
-        yield url
+    with sport_server() as server:
+        yield server.url
 
 
 def benchmark(path: Path, url: str) -> Path:

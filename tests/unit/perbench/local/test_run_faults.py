@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.benchmarks import FIRST_STAGE, endpoint, write_benchmark
-from tests.support.processes import scripted_server
 from tests.support.runs import run
+from tests.support.servers import sport_server
 
 
 @pytest.fixture
 def good() -> Iterator[str]:
-    with scripted_server() as (url, _):
-        yield url
+    with sport_server() as server:
+        yield server.url
 
 
 def test_a_run_without_faults_ends_as_its_stages_say(tmp_path: Path, good: str) -> None:
@@ -52,14 +52,14 @@ def test_a_run_does_not_end_with_the_reader_of_its_output(tmp_path: Path, good: 
 
 
 REASONS = {
-    "dies": "TargetUnreachable",
-    "refuses": "TargetUnreachable",
+    "exit": "TargetUnreachable",
+    "refuse": "TargetUnreachable",
     "garbage": "AnswersMalformed",
-    "badjson": "AnswersMalformed",
-    "halfchunk": "AnswersTruncated",
-    "errorevent": "TargetErrors",
-    "429": "TargetOverloaded",
-    "503": "TargetOverloaded",
+    "bad-json": "AnswersMalformed",
+    "half-chunk": "AnswersTruncated",
+    "error-event": "TargetErrors",
+    "too-many-requests": "TargetOverloaded",
+    "unavailable": "TargetOverloaded",
 }
 
 
@@ -67,8 +67,8 @@ REASONS = {
 def test_a_server_that_goes_wrong_fails_and_the_others_go_on(
     tmp_path: Path, good: str, fault: str, reason: str
 ) -> None:
-    with scripted_server(fault, after=FIRST_STAGE) as (url, _):
-        ended = run(write_benchmark(tmp_path / "faulty.yaml", [endpoint("bad", url), endpoint("good", good)]))
+    with sport_server(fault, after=FIRST_STAGE) as bad:
+        ended = run(write_benchmark(tmp_path / "faulty.yaml", [endpoint("bad", bad.url), endpoint("good", good)]))
     assert (ended.exit_code, ended.failure) == (4, ("Target", reason, "bad"))
     assert ended.stages("bad") == ["first"]
     assert ended.stages("good") == ["first", "second"]
@@ -77,8 +77,8 @@ def test_a_server_that_goes_wrong_fails_and_the_others_go_on(
 
 def test_a_server_that_hangs_is_given_up_after_the_requests_time_limit(tmp_path: Path, good: str) -> None:
     shorter = "import perbench.local.plans as plans; plans.REQUEST_TIMEOUT_SECONDS = 0.5"
-    with scripted_server("hangs", after=FIRST_STAGE) as (url, _):
-        file = write_benchmark(tmp_path / "hangs.yaml", [endpoint("bad", url), endpoint("good", good)])
+    with sport_server("silence", after=FIRST_STAGE) as bad:
+        file = write_benchmark(tmp_path / "hangs.yaml", [endpoint("bad", bad.url), endpoint("good", good)])
         ended = run(file, before=shorter)
     assert (ended.exit_code, ended.failure) == (4, ("Target", "TargetNotAnswering", "bad"))
     assert ended.stages("bad") == ["first"]
@@ -96,14 +96,14 @@ def test_an_endpoint_that_is_down_fails_before_any_load(tmp_path: Path, good: st
 
 
 def test_a_server_without_token_counts_cannot_be_measured(tmp_path: Path, good: str) -> None:
-    with scripted_server("nousage") as (url, _):
-        ended = run(write_benchmark(tmp_path / "usage.yaml", [endpoint("bad", url), endpoint("good", good)]))
+    with sport_server("no-usage") as bad:
+        ended = run(write_benchmark(tmp_path / "usage.yaml", [endpoint("bad", bad.url), endpoint("good", good)]))
     assert (ended.exit_code, ended.failure) == (4, ("Target", "NoTokenCounts", "bad"))
 
 
 def test_a_model_that_failed_is_not_tried_again_in_later_rounds(tmp_path: Path, good: str) -> None:
-    with scripted_server("503") as (url, _):
-        file = write_benchmark(tmp_path / "rounds.yaml", [endpoint("bad", url), endpoint("good", good)], rounds=2)
+    with sport_server("unavailable") as bad:
+        file = write_benchmark(tmp_path / "rounds.yaml", [endpoint("bad", bad.url), endpoint("good", good)], rounds=2)
         ended = run(file)
     assert ended.exit_code == 4
     assert len(next(model for model in ended.results.models if model.name == "bad").launches) == 1

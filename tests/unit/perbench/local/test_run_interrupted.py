@@ -4,37 +4,28 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from perbench_bench.truth import TruthProcess
 from tests.support.benchmarks import FIRST_STAGE, endpoint, file_task, write_benchmark
-from tests.support.processes import nothing_stays, perbench, scripted_server, wait_until
+from tests.support.processes import nothing_stays, perbench, wait_until
 from tests.support.runs import Ended, run
-
-
-@dataclass(frozen=True)
-class Stuck:
-    """A server that hangs in the middle of the second stage, so that a signal finds the run there."""
-
-    url: str
-    pid: int
-
-    def recover(self) -> None:
-        os.kill(self.pid, signal.SIGUSR1)
+from tests.support.servers import sport_server
 
 
 @pytest.fixture
-def stuck() -> Iterator[Stuck]:
-    with scripted_server("hangs", after=FIRST_STAGE + 10) as (url, pid):
-        yield Stuck(url, pid)
+def stuck() -> Iterator[TruthProcess]:
+    """A server that falls silent in the middle of the second stage, so that a signal finds the run there."""
+    with sport_server("silence", after=FIRST_STAGE + 10) as server:
+        yield server
 
 
 @pytest.fixture
 def good() -> Iterator[str]:
-    with scripted_server() as (url, _):
-        yield url
+    with sport_server() as server:
+        yield server.url
 
 
 def goes_on(file: Path, before: Ended, model: str = "a") -> Ended:
@@ -69,7 +60,7 @@ def has_reader(pipe: Path) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_while_measuring(tmp_path: Path, stuck: Stuck, number: signal.Signals) -> None:
+def test_while_measuring(tmp_path: Path, stuck: TruthProcess, number: signal.Signals) -> None:
     file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)])
     stopped = run(file, stop_at="second: 32 requests", number=number)
     assert stopped.exit_code == 130
@@ -124,7 +115,7 @@ def test_while_writing(tmp_path: Path, good: str, name: str) -> None:
     goes_on(file, stopped)
 
 
-def test_when_killed_outright_what_was_measured_is_kept(tmp_path: Path, stuck: Stuck) -> None:
+def test_when_killed_outright_what_was_measured_is_kept(tmp_path: Path, stuck: TruthProcess) -> None:
     file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)])
     killed = run(file, stop_at="second: 32 requests", number=signal.SIGKILL)
     assert killed.exit_code == -signal.SIGKILL
@@ -134,7 +125,7 @@ def test_when_killed_outright_what_was_measured_is_kept(tmp_path: Path, stuck: S
     assert "first: 32 requests" not in after.out
 
 
-def test_twice_in_a_row_it_still_leaves_nothing_behind(tmp_path: Path, stuck: Stuck) -> None:
+def test_twice_in_a_row_it_still_leaves_nothing_behind(tmp_path: Path, stuck: TruthProcess) -> None:
     file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)])
     with nothing_stays(), perbench("run", file.name, cwd=tmp_path) as process:
         assert process.stdout is not None
@@ -148,7 +139,7 @@ def test_twice_in_a_row_it_still_leaves_nothing_behind(tmp_path: Path, stuck: St
     assert err == ""
 
 
-def test_changed_questions_start_a_new_run(tmp_path: Path, stuck: Stuck) -> None:
+def test_changed_questions_start_a_new_run(tmp_path: Path, stuck: TruthProcess) -> None:
     """The spec is the same, as it names only the file; figures of other questions must not be mixed in."""
     tasks = [file_task("first", tmp_path), file_task("second", tmp_path)]
     file = write_benchmark(tmp_path / "x.yaml", [endpoint("a", stuck.url)], tasks)

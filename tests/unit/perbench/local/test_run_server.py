@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.benchmarks import endpoint, inline_task, write_benchmark
-from tests.support.processes import descendants, nothing_stays, perbench, scripted_server
+from tests.support.processes import descendants, nothing_stays, perbench
 from tests.support.runs import Ended, run
+from tests.support.servers import sport_server
 
 PACKAGED = {"name": "local", "model": "packaged:smollm2-135m"}
 LLAMA = {"runtime": "LlamaCpp", "args": ["-c", "512"]}
@@ -19,8 +20,8 @@ ONE_AT_A_TIME = {"concurrency": 1, "api": "Chat"}
 
 @pytest.fixture
 def good() -> Iterator[str]:
-    with scripted_server() as (url, _):
-        yield url
+    with sport_server() as server:
+        yield server.url
 
 
 def write(path: Path, *models: dict[str, object], serving: dict[str, object] | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""`perbench run` with latency basis Unloaded, against a scripted server; and a run that is asked for it half-way."""
+"""`perbench run` with latency basis Unloaded, against a truth server; and a run that is asked for it half-way."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from perbench.results import LaunchRecord
 from tests.support.benchmarks import endpoint, inline_task, write_benchmark
 from tests.support.results import ONE_SLOT, TOPICS, stage
 from tests.support.runs import run
-from tests.support.servers import scripted_server
+from tests.support.servers import sport_server
 
 
 def test_each_round_has_a_stage_without_load_and_the_status_its_latency(tmp_path: Path) -> None:
-    with scripted_server() as url:
-        file = write_benchmark(tmp_path / "alone.yaml", [endpoint("m", url)], [inline_task("first")], rounds=2)
+    with sport_server() as server:
+        file = write_benchmark(tmp_path / "alone.yaml", [endpoint("m", server.url)], [inline_task("first")], rounds=2)
         document = yaml.safe_load(file.read_text())
         document["spec"]["per"] = {"latencyBasis": "Unloaded"}
         file.write_text(yaml.safe_dump(document))

@@ -1,9 +1,8 @@
-"""The engine against servers that write down what they really did."""
+"""The engine against a server that records what it really did."""
 
 import asyncio
 import gc
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from perbench_bench.engine.observations import Observations
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.wire import Wire, family_that_listens
 from perbench_bench.session import open_session
-from tests.support.servers import recording_server
+from perbench_bench.truth import truth_server
 
 
 @dataclass
@@ -55,42 +54,40 @@ def run(
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
-def test_figures_agree_with_what_the_server_did(tmp_path: Path, protocol: Protocol) -> None:
-    with recording_server(tmp_path, "--first-ms", "20", "--gap-ms", "5") as server:
+def test_figures_agree_with_what_the_server_did(protocol: Protocol) -> None:
+    with truth_server({"timing": {"firstMs": 20, "gapMs": 5}}) as server:
         ran = run(server.url, protocol)
-        record = server.requests()
+        record = server.record
     seen, feed = ran.seen, ran.feed
     assert len(record) == feed.warmup_sent + feed.measured_sent + feed.filler_sent
     assert all(row.outcome is Outcome.SUCCESS and row.output_tokens == 6 for row in seen.rows.values())
-    assert max(entry["under_way"] for entry in record) <= 4, "never more in flight than asked"
-    measured = [r for r in record if feed.in_window(r["came"])]
-    true_ttft = np.median([(r["sent"][0][0] - r["came"]) / 1e6 for r in measured])
+    assert record.in_flight.max() <= 4, "never more in flight than asked"
+    assert feed.window_start
+    assert feed.window_end
+    measured = (record.arrival >= feed.window_start) & (record.arrival <= feed.window_end)
+    true_ttft = np.median(record.ttft_ms()[measured])
     reported = np.median((seen.first - seen.sent) / 1e6)
     # Wide enough for a busy machine, narrow enough that a wrong stamp (headers, last byte, slot) would show.
     assert reported == pytest.approx(true_ttft, abs=3.0)
-    true_gaps = np.median(np.diff([[s for s, _ in r["sent"]] for r in measured], axis=1) / 1e6)
-    assert seen.itl.quantile(0.5) == pytest.approx(true_gaps, abs=1.0)
-    assert feed.window_start
-    assert feed.window_end
-    true_tokens = sum(
-        count for r in record for stamp, count in r["sent"] if feed.window_start <= stamp <= feed.window_end
-    )
+    gaps, _ = record.gaps_ms()
+    assert seen.itl.quantile(0.5) == pytest.approx(np.median(gaps), abs=1.0)
+    seconds = (feed.window_end - feed.window_start) / 1e9
+    true_tokens = record.token_rate(feed.window_start, feed.window_end) * seconds
     assert seen.window.output_tokens == pytest.approx(true_tokens, rel=0.03)
 
 
-def test_the_loop_stays_full_until_the_last_measured_request_has_ended(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+def test_the_loop_stays_full_until_the_last_measured_request_has_ended() -> None:
+    with truth_server() as server:
         ran = run(server.url, Protocol.TGI, measured=24)
-        record = server.requests()
+        record = server.record
     start, last = int(ran.seen.sent.min()), int(ran.seen.end.max())
     assert ran.feed.filler_sent >= 1
     # Mean number under way at the server until the last measured request has ended: none ran in a thinned loop.
-    busy = sum(max(0, min(r["ended"], last) - max(r["came"], start)) for r in record)
-    assert busy / (last - start) == pytest.approx(4, rel=0.1), "a loop that empties loses a third of it"
+    assert record.mean_in_flight(start, last) == pytest.approx(4, rel=0.1), "a loop that empties loses a third of it"
 
 
-def test_bundled_chunks_give_the_gap_of_single_tokens_where_the_server_counts(tmp_path: Path) -> None:
-    with recording_server(tmp_path, "--bundle", "3", "--gap-ms", "8") as server:
+def test_bundled_chunks_give_the_gap_of_single_tokens_where_the_server_counts() -> None:
+    with truth_server({"answer": {"tokensPerChunk": 3}, "timing": {"tokenMs": 8}}) as server:
         ran = run(server.url, Protocol.TGI, tokens=9, measured=24)
     # Three tokens every 24 ms are 8 ms a token; a reader sees a chunk every 24 ms.
     assert ran.seen.itl.quantile(0.5) == pytest.approx(8, rel=0.15)
@@ -98,17 +95,17 @@ def test_bundled_chunks_give_the_gap_of_single_tokens_where_the_server_counts(tm
     assert ran.seen.first_tokens[0] == 3
 
 
-def test_bundled_chunks_that_nobody_counts_are_seen_as_such(tmp_path: Path) -> None:
-    with recording_server(tmp_path, "--bundle", "3") as server:
+def test_bundled_chunks_that_nobody_counts_are_seen_as_such() -> None:
+    with truth_server({"answer": {"tokensPerChunk": 3}}) as server:
         ran = run(server.url, Protocol.OPENAI, tokens=9, measured=24)
     assert ran.seen.estimated_answers == 24
     assert ran.seen.content_tokens / ran.seen.content_events == pytest.approx(3)
 
 
-def test_a_broken_promise_of_keep_alive_is_no_fault_of_the_target(tmp_path: Path) -> None:
-    with recording_server(tmp_path, "--break-keep-alive") as server:
+def test_a_broken_promise_of_keep_alive_is_no_fault_of_the_target() -> None:
+    with truth_server({"faults": [{"kind": "broken-keep-alive"}]}) as server:
         ran = run(server.url, Protocol.OPENAI)
-        record = server.requests()
+        record = server.record
     assert all(row.outcome is Outcome.SUCCESS for row in ran.seen.rows.values())
     assert len(record) == ran.recorder.seen.totals.requests, "no request was sent twice to a server that had read it"
     # From the slot on, connecting is in the figure; from the send on, it is not.
@@ -123,38 +120,38 @@ def test_a_server_that_is_not_there_ends_the_load_soon() -> None:
     assert ran.recorder.seen.totals.requests < 40
 
 
-def test_a_silent_server_ends_in_time_outs(tmp_path: Path) -> None:
-    with recording_server(tmp_path, "--first-ms", "60000") as server:
+def test_a_silent_server_ends_in_time_outs() -> None:
+    with truth_server({"timing": {"firstMs": 60_000}}) as server:
         ran = run(server.url, Protocol.OPENAI, measured=40, concurrency=10, timeout=0.3)
     assert ran.recorder.aborted
     assert ran.recorder.aborted[0] is Outcome.TIMEOUT
 
 
-def test_silence_in_the_middle_of_an_answer_ends_it(tmp_path: Path) -> None:
-    with recording_server(tmp_path, "--gap-ms", "60000") as server:
+def test_silence_in_the_middle_of_an_answer_ends_it() -> None:
+    with truth_server({"timing": {"gapMs": 60_000}}) as server:
         ran = run(server.url, Protocol.OPENAI, measured=40, concurrency=10, idle=0.3)
     assert ran.recorder.aborted == (Outcome.TIMEOUT, "silent for 0.3 s in the middle of an answer")
 
 
-def test_an_answer_that_has_not_begun_is_not_silent(tmp_path: Path) -> None:
+def test_an_answer_that_has_not_begun_is_not_silent() -> None:
     """Headers at once, the first token after a queue or a long prompt: vLLM and llama-server do so."""
-    with recording_server(tmp_path, "--first-ms", "700", "--gap-ms", "1") as server:
+    with truth_server({"timing": {"firstMs": 700, "gapMs": 1}}) as server:
         ran = run(server.url, Protocol.OPENAI, measured=16, concurrency=8, idle=0.3)
     assert {row.outcome for row in ran.seen.rows.values()} == {Outcome.SUCCESS}
 
 
-def test_questions_outside_the_measurement_stop_at_the_first_time_out(tmp_path: Path) -> None:
+def test_questions_outside_the_measurement_stop_at_the_first_time_out() -> None:
     async def ask(url: str) -> list[Outcome]:
         load = LoadPlan(concurrency=1, max_seconds=60, request_timeout_seconds=0.3)
         session = await open_session(Target(url=url, protocol=Protocol.TGI, model="m"), load, seed=1)
         return [reply.outcome for reply in await session.ask([session.request("a", 2)] * 5)]
 
-    with recording_server(tmp_path, "--first-ms", "60000") as server:
+    with truth_server({"timing": {"firstMs": 60_000}}) as server:
         assert uvloop.run(asyncio.wait_for(ask(server.url), 30)) == [Outcome.TIMEOUT]
 
 
-def test_a_name_is_reached_on_the_family_its_server_listens_on(tmp_path: Path) -> None:
-    with recording_server(tmp_path) as server:
+def test_a_name_is_reached_on_the_family_its_server_listens_on() -> None:
+    with truth_server() as server:
         port = Origin.parse(server.url).port
         found = uvloop.run(family_that_listens([("::1",), ("127.0.0.2", "127.0.0.1")], port))
     assert found == ("127.0.0.2", "127.0.0.1")
@@ -183,11 +180,11 @@ def test_answers_that_pile_up_are_read() -> None:
     assert uvloop.run(work()) <= 4
 
 
-def test_finished_exchanges_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+def test_finished_exchanges_are_freed_without_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:
-        with recording_server(tmp_path, "--first-ms", "1", "--gap-ms", "0") as server:
+        with truth_server({"timing": {"firstMs": 1, "gapMs": 0}}) as server:
             run(server.url, Protocol.TGI, measured=200)
         left = sum(isinstance(thing, Exchange) for thing in gc.get_objects())
     finally:
@@ -195,7 +192,7 @@ def test_finished_exchanges_are_freed_without_the_garbage_collector(tmp_path: Pa
     assert left < 20
 
 
-def test_a_cancelled_load_leaves_no_connection_half_open(tmp_path: Path) -> None:
+def test_a_cancelled_load_leaves_no_connection_half_open() -> None:
     """What is still being opened when the event loop ends has crashed the process, now and then."""
 
     async def tasks_left() -> int:
@@ -218,6 +215,6 @@ def test_a_cancelled_load_leaves_no_connection_half_open(tmp_path: Path) -> None
         task.cancel()
         return await task
 
-    with recording_server(tmp_path) as server:
+    with truth_server() as server:
         url = server.url
         assert uvloop.run(tasks_left()) == 2, "this one and the test's own"

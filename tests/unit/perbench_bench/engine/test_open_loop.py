@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from perbench_bench.engine.feed import Limits, OpenFeed, Role
 from perbench_bench.engine.open_loop import OpenLoop
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.session import open_session
-from tests.support.servers import recording_server
+from perbench_bench.truth import truth_server
 
 SEED = 4
 
@@ -48,16 +47,16 @@ def run(url: str, plan: ArrivalPlan, *, measured: int, tokens: int = 4, warmup: 
     return uvloop.run(asyncio.wait_for(work(), 60))
 
 
-def test_requests_leave_when_they_are_due(tmp_path: Path) -> None:
+def test_requests_leave_when_they_are_due() -> None:
     plan = ArrivalPlan(rate=120, process=Arrival.POISSON)
-    with recording_server(tmp_path, "--first-ms", "20", "--gap-ms", "2") as server:
+    with truth_server({"timing": {"firstMs": 20, "gapMs": 2}}) as server:
         ran = run(server.url, plan, measured=240, warmup=10)
-        record = server.requests()
+        record = server.record
     seen, feed = ran.recorder.seen, ran.feed
     assert {row.outcome for row in seen.rows.values()} == {Outcome.SUCCESS}
     assert feed.window_start is not None
     assert (seen.due - feed.window_start).tolist() == schedule_ns(plan, 240, SEED).tolist()
-    came = np.sort([request["came"] for request in record])
+    came = np.sort(record.arrival)
     assert came.size == ran.recorder.seen.totals.requests
     due = np.sort([exchange.due for exchange in ran.exchanges])
     late = (came - due) / 1e6
@@ -67,29 +66,29 @@ def test_requests_leave_when_they_are_due(tmp_path: Path) -> None:
     assert (seen.sent >= seen.due).all()
 
 
-def test_a_slow_server_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_slow_server_is_not_waited_for() -> None:
     """In a closed loop it would be asked less often. Here as many are under way as it is slow."""
     plan = ArrivalPlan(rate=100, process=Arrival.CONSTANT)
-    with recording_server(tmp_path, "--first-ms", "400", "--gap-ms", "1") as server:
+    with truth_server({"timing": {"firstMs": 400, "gapMs": 1}}) as server:
         ran = run(server.url, plan, measured=100)
-        record = server.requests()
+        record = server.record
     feed, seen = ran.feed, ran.recorder.seen
     assert feed.window_start is not None
     assert feed.window_end is not None
     seconds = (feed.window_end - feed.window_start) / 1e9
     assert seconds == pytest.approx(1, rel=0.1)
-    assert max(request["under_way"] for request in record) >= 38
+    assert record.in_flight.max() >= 38
     assert seen.window.in_flight_ns / 1e9 / seconds == pytest.approx(40 * (1 - 0.4 / 2), rel=0.15), "it fills at first"
     assert feed.filler_sent >= 30, "the load stays up until the last measured request has ended"
 
 
-def test_no_more_than_max_in_flight_are_under_way(tmp_path: Path) -> None:
+def test_no_more_than_max_in_flight_are_under_way() -> None:
     plan = ArrivalPlan(rate=100, process=Arrival.CONSTANT, max_in_flight=8)
-    with recording_server(tmp_path, "--first-ms", "400", "--gap-ms", "1") as server:
+    with truth_server({"timing": {"firstMs": 400, "gapMs": 1}}) as server:
         ran = run(server.url, plan, measured=60)
-        record = server.requests()
+        record = server.record
     seen = ran.recorder.seen
-    assert max(request["under_way"] for request in record) <= 8
+    assert record.in_flight.max() <= 8
     dropped = [row for row in seen.rows.values() if row.outcome is Outcome.DROPPED]
     assert 30 <= len(dropped) == 60 - sum(row.outcome is Outcome.SUCCESS for row in seen.rows.values())
     assert dropped[0].error == "not sent: 8 requests were under way"
@@ -103,17 +102,17 @@ def test_a_server_that_is_not_there_ends_the_load_soon() -> None:
     assert ran.recorder.seen.totals.requests < 200
 
 
-def test_connections_are_kept_and_few_where_few_are_needed(tmp_path: Path) -> None:
+def test_connections_are_kept_and_few_where_few_are_needed() -> None:
     plan = ArrivalPlan(rate=200, process=Arrival.CONSTANT)
-    with recording_server(tmp_path, "--first-ms", "1", "--gap-ms", "0") as server:
+    with truth_server({"timing": {"firstMs": 1, "gapMs": 0}}) as server:
         ran = run(server.url, plan, measured=100)
     connected = [exchange for exchange in ran.exchanges if exchange.connect_ns]
     assert len(connected) < 20
 
 
-def test_time_to_first_token_is_from_the_schedule_and_connecting_is_given_apart(tmp_path: Path) -> None:
+def test_time_to_first_token_is_from_the_schedule_and_connecting_is_given_apart() -> None:
     plan = ArrivalPlan(rate=50, process=Arrival.CONSTANT)
-    with recording_server(tmp_path, "--first-ms", "20", "--break-keep-alive") as server:
+    with truth_server({"timing": {"firstMs": 20}, "faults": [{"kind": "broken-keep-alive"}]}) as server:
         ran = run(server.url, plan, measured=40)
     seen = ran.recorder.seen
     assert {row.outcome for row in seen.rows.values()} == {Outcome.SUCCESS}
@@ -122,8 +121,8 @@ def test_time_to_first_token_is_from_the_schedule_and_connecting_is_given_apart(
     assert (seen.lag >= 0).all()
 
 
-def test_roles_of_what_is_sent(tmp_path: Path) -> None:
-    with recording_server(tmp_path, "--first-ms", "30") as server:
+def test_roles_of_what_is_sent() -> None:
+    with truth_server({"timing": {"firstMs": 30}}) as server:
         ran = run(server.url, ArrivalPlan(rate=100, process=Arrival.GAMMA, burstiness=0.5), measured=30, warmup=5)
     roles = [exchange.ticket.role for exchange in ran.exchanges]
     assert roles.count(Role.MEASURED) == 30
