@@ -17,8 +17,9 @@ from perbench.results import (
     TokensPerChunk,
 )
 from perbench_bench.engine.feed import Feed
-from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, TimeHistogram, milliseconds
+from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, milliseconds
 from perbench_bench.engine.stage_findings import judge_stage
+from perbench_bench.engine.time_histogram import TimeHistogram
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
 from perbench_bench.server_evidence import judge_server
 from perbench_bench.stage_plan import StagePlan

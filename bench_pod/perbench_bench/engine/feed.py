@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
 from perbench.plan import ArrivalPlan
@@ -101,13 +99,6 @@ class Feed:
         if self.window_start is None or stamp <= self.window_start:
             return False
         return self.window_end is None or stamp <= self.window_end
-
-    def inside_window(self, stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """`in_window` of many stamps at once."""
-        if self.window_start is None:
-            return np.zeros(stamps.size, dtype=bool)
-        inside = stamps > self.window_start
-        return inside if self.window_end is None else inside & (stamps <= self.window_end)
 
     def overlap(self, start: int, end: int) -> int:
         """How much of the time from `start` to `end` lies inside the window, in ns."""

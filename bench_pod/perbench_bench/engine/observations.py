@@ -6,15 +6,16 @@ Arrays and sums, so that memory does not depend on how long the answers are. Sta
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perbench.results import Histogram, Outcome
-from perbench.statistics.histogram import BINS, bin_of, edges, from_counts
+from perbench.results import Outcome
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed, Role
 from perbench_bench.engine.reply import Ending, Reply
+from perbench_bench.engine.time_histogram import TimeHistogram
 
 NONE = -1
 NOT_SENT = frozenset({Ending.NO_RESOURCES, Ending.HELD_BACK})
@@ -25,38 +26,6 @@ ESTIMATE_LIMIT = 1.05
 def milliseconds(nanoseconds: NDArray[np.int64]) -> NDArray[np.float64]:
     """Stamps or their differences, in milliseconds."""
     return np.asarray(nanoseconds, dtype=np.float64) / 1e6
-
-
-class TimeHistogram:
-    """Counts per log-linear bin, with the exact sum and maximum, in milliseconds."""
-
-    def __init__(self) -> None:
-        self._counts: NDArray[np.int64] = np.zeros(BINS, dtype=np.int64)
-        self._sum = 0.0
-        self._max: float | None = None
-
-    def add(self, values_ms: NDArray[np.float64], weights: NDArray[np.int64] | None = None) -> None:
-        """Add values, each `weights` times (default once)."""
-        if not values_ms.size:
-            return
-        counts = np.ones(values_ms.size, dtype=np.int64) if weights is None else weights
-        np.add.at(self._counts, bin_of(values_ms), counts)
-        self._sum += float((values_ms * counts).sum())
-        largest = values_ms[counts > 0].max(initial=0.0)
-        self._max = max(self._max or 0.0, float(largest))
-
-    def quantile(self, share: float) -> float | None:
-        """The middle of the bin that holds this share of the values, in ms; None of nothing."""
-        total = int(self._counts.sum())
-        if not total:
-            return None
-        position = int(np.searchsorted(np.cumsum(self._counts), share * total))
-        bounds = edges(position)
-        return float((bounds.low + bounds.high) / 2)
-
-    def document(self) -> Histogram:
-        """As it is stored."""
-        return from_counts(self._counts, self._sum, self._max)
 
 
 @dataclass(slots=True)
@@ -171,7 +140,7 @@ class Observations:
         if exchange.ticket.role is Role.MEASURED:
             self._add_row(exchange, reply, tokens)
 
-    def _add_to_window(self, exchange: Exchange, reply: Reply, feed: Feed, tokens: NDArray[np.float64]) -> None:
+    def _add_to_window(self, exchange: Exchange, reply: Reply, feed: Feed, tokens: list[float]) -> None:
         window = self.window
         if feed.in_window(exchange.end) and exchange.ending not in NOT_SENT:
             window.ended += 1
@@ -182,15 +151,16 @@ class Observations:
                 self.spare_in_window.append((exchange.sent, exchange.end))
         if reply.output_tokens:
             # Tokens without any text (an end token alone) are there when the answer ends.
-            stamps, weights = (reply.stamps, tokens) if tokens.sum() > 0 else ([exchange.end], np.ones(1))
-            inside = feed.inside_window(np.asarray(stamps, dtype=np.int64))
-            window.output_tokens += float(weights[inside].sum() / weights.sum()) * reply.output_tokens
+            total = sum(tokens)
+            stamps, weights = (reply.stamps, tokens) if total > 0 else ([exchange.end], [1.0])
+            inside = sum(weight for stamp, weight in zip(stamps, weights, strict=True) if feed.in_window(stamp))
+            window.output_tokens += inside / (total or 1.0) * reply.output_tokens
         if feed.in_window(exchange.sent) and not exchange.paused:
             window.cycles += 1
             window.lost_ns += exchange.sent - exchange.due + (exchange.delays[-1] if exchange.delays else 0)
             window.cycle_ns += exchange.end - exchange.due
 
-    def _add_row(self, exchange: Exchange, reply: Reply, tokens: NDArray[np.float64]) -> None:
+    def _add_row(self, exchange: Exchange, reply: Reply, tokens: list[float]) -> None:
         i = exchange.ticket.index
         self.due[i], self.sent[i], self.end[i] = exchange.due, exchange.sent, exchange.end
         self.connect[i] = exchange.connect_ns
@@ -198,13 +168,13 @@ class Observations:
             self.lag[i] = max(0, exchange.sent - exchange.due - exchange.connect_ns)
         self.rows[i] = Row(
             reply.outcome, reply.error, reply.text, reply.finish,
-            reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(tokens.sum()),
+            reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(sum(tokens)),
         )  # fmt: skip
-        self.read_delay.add(milliseconds(np.asarray(exchange.delays, dtype=np.int64)))
+        self.read_delay.add([delay / 1e6 for delay in exchange.delays])
         if reply.outcome is not Outcome.SUCCESS or not reply.stamps:
             return
         self.first[i], self.last[i] = reply.stamps[0], reply.stamps[-1]
-        self.first_tokens[i] = tokens[0] if tokens.size else np.nan
+        self.first_tokens[i] = tokens[0] if tokens else np.nan
         self._add_first_delay(i, exchange, reply.stamps[0])
         self._add_gaps(reply, tokens)
 
@@ -213,32 +183,31 @@ class Observations:
         if position < len(exchange.delays):
             self.first_delay[i] = exchange.delays[position]
 
-    def _add_gaps(self, reply: Reply, tokens: NDArray[np.float64]) -> None:
+    def _add_gaps(self, reply: Reply, tokens: list[float]) -> None:
         """A gap before a chunk of k tokens is k values of gap/k (measurement.md §1)."""
-        stamps = np.asarray(reply.stamps, dtype=np.int64)
-        gaps = milliseconds(stamps[1:] - stamps[:-1])
+        stamps = reply.stamps
+        gaps = [(later - earlier) / 1e6 for earlier, later in pairwise(stamps)]
         self.chunk_gap.add(gaps)
-        if reply.tokens is not None:
-            weights = np.asarray(reply.tokens, dtype=np.int64)[1:]
-        else:
+        if reply.tokens is None:
             self.estimated_answers += 1
-            weights = np.asarray(reply.events, dtype=np.int64)[1:]
+        carried = (reply.events if reply.tokens is None else reply.tokens)[1:]
         self.content_events += sum(reply.events)
-        self.content_tokens += round(float(tokens.sum()))
-        carrying = weights > 0
-        self.itl.add(gaps[carrying] / weights[carrying], weights[carrying])
+        self.content_tokens += round(sum(tokens))
+        self.itl.add(
+            [gap / count for gap, count in zip(gaps, carried, strict=True) if count],
+            [count for count in carried if count],
+        )
 
 
-def tokens_per_chunk(reply: Reply, end_tokens: int) -> NDArray[np.float64]:
+def tokens_per_chunk(reply: Reply, end_tokens: int) -> list[float]:
     """Tokens of each chunk: as the server said, else its total spread over the content events (measurement.md §1).
 
     Empty when the server gave no count. The end token is in no chunk, so it is taken off an estimated total where
     the runtime counts it and the answer ended by itself.
     """
     if reply.tokens is not None:
-        return np.asarray(reply.tokens, dtype=np.float64)
-    events = np.asarray(reply.events, dtype=np.float64)
-    if not reply.output_tokens or not events.size:
-        return np.empty(0)
-    share: NDArray[np.float64] = events * (max(reply.output_tokens - end_tokens, 0) / events.sum())
-    return share
+        return [float(count) for count in reply.tokens]
+    if not reply.output_tokens or not reply.events:
+        return []
+    each = max(reply.output_tokens - end_tokens, 0) / sum(reply.events)
+    return [each * count for count in reply.events]

@@ -184,9 +184,9 @@ def _read_chat(reply: Reply, stamp: int, event: Json) -> None:
 
 
 def _choices(event: Json) -> list[Json]:
-    choices = event.get("choices") or []
-    if "usage" in event and not choices:
-        choices = [{}]
+    choices = event.get("choices")
+    if not choices:
+        return [{}] if "usage" in event else []
     return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
@@ -195,7 +195,9 @@ def _openai_content(reply: Reply, stamp: int, event: Json, content: JsonValue, c
     if isinstance(usage, dict):
         before = reply.output_tokens or 0
         _openai_usage(reply, usage)
-        reply.pending_tokens += max(0, (reply.output_tokens or 0) - before)
+        further = (reply.output_tokens or 0) - before
+        if further > 0:
+            reply.pending_tokens += further
     if content:
         if not reply.stamps and isinstance(usage, dict):
             reply.tokens = []  # the server counts along (continuous_usage_stats), from the first chunk on
