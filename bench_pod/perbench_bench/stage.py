@@ -1,31 +1,25 @@
 """One stage: warm up, load, ask failed items again, score, and put it all into one record."""
 
 import asyncio
-import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from perbench.failures import Blame, Failure, RunError, shorten
 from perbench.plan import LoadPlan
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, ServerEvidence, StageRecord
-from perbench_bench.engine.causes import causes
-from perbench_bench.engine.closed_loop import ClosedLoop
-from perbench_bench.engine.feed import ClosedFeed, Feed, Limits, OpenFeed
-from perbench_bench.engine.load_loop import LoadLoop
+from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import Totals
-from perbench_bench.engine.open_loop import OpenLoop
 from perbench_bench.engine.recorder import Recorder
-from perbench_bench.engine.verdict import ClientUse
+from perbench_bench.load_run import carry_out, prepare
 from perbench_bench.memory import MemoryReader
 from perbench_bench.metrics_watch import MetricsWatch, NoMetricsError
 from perbench_bench.server_evidence import evidence_of, no_evidence
 from perbench_bench.server_metrics import ServerReading
-from perbench_bench.session import Session, api_key_of, failure_of, peak_rss_bytes
+from perbench_bench.session import Session, api_key_of, failure_of
 from perbench_bench.stage_plan import StagePlan, limits_of
 from perbench_bench.stage_record import StageEnd, record_of
-from perbench_bench.usage import read_usage
 
 PROGRESS_SECONDS = 0.5
 
@@ -44,60 +38,29 @@ async def run_stage(
     """Run one stage to its end. Raises RunError where there is nothing to record; cancelling drops everything."""
     watch = MetricsWatch(session.origin, session.addresses, api_key_of(session.target), session.clock)
     reading = await _before_load(watch)
-    gc.collect()
     started_at = datetime.now(UTC)
-    began = session.clock()
-    limits = limits_of(plan.load, len(plan.requests.measured), plan.place, began, plan.window_seconds)
-    feed, recorder, loop = _load(session, plan, limits, began)
+    limits = limits_of(plan.load, len(plan.requests.measured), plan.place, session.clock(), plan.window_seconds)
+    session = replace(session, load=plan.load)
+    run = prepare(session, plan.requests.of, limits, session.seed + plan.place.number)
+    feed = run.feed
     ticker = asyncio.create_task(_tell(plan, feed, report))
-    gc.freeze()
-    gc.disable()  # a collection in the middle of a read would be counted against the server
-    before = read_usage()
-    session.run_queue.start()
     if memory:
         memory.start()
     try:
-        await loop.run()
+        use = await carry_out(session, run)
     finally:
-        gc.enable()
-        gc.unfreeze()
         ticker.cancel()
         watch.stop()
-        wait = session.run_queue.stop()
         held = memory.stop() if memory else None
-    after = read_usage()
-    lacking = bool(recorder.seen.lacking)
-    aborted = _aborted(recorder, session.target.url)
+    aborted = _aborted(run.recorder, session.target.url)
     if not feed.measured_sent:
         raise RunError(aborted or _nothing_measured(plan.load))
-    totals = recorder.seen.totals
-    cpu_seconds = (after.own_cpu_ns - before.own_cpu_ns) / 1e9
-    pressed = causes(before, after, wait, lacking=lacking)
-    use = ClientUse(wait, cpu_seconds, peak_rss_bytes(), totals.requests, pressed)
-    server = await _server_side(watch, reading, feed, totals, plan.task.max_tokens)
-    again = await _ask_again(session, plan, recorder) if aborted is None else {}
+    server = await _server_side(watch, reading, feed, run.seen.totals, plan.task.max_tokens)
+    again = await _ask_again(session, plan, run.recorder) if aborted is None else {}
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
-    record = record_of(plan, StageEnd(started_at, feed, recorder.seen, use, held, server, again, parameters))
+    record = record_of(plan, StageEnd(started_at, feed, run.seen, use, held, server, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
     return StageResult(record, aborted)
-
-
-def _load(session: Session, plan: StagePlan, limits: Limits, began: int) -> tuple[Feed, Recorder, LoadLoop]:
-    """The loop that the plan asks for, with what feeds it and what it feeds."""
-    load, wire = plan.load, session.wire(plan.requests.of)
-
-    def recorder_of(feed: Feed) -> Recorder:
-        width = load.concurrency or 0
-        return Recorder(session.read, session.clock, feed, limits.measured, width, session.target.counts_end_token)
-
-    if load.arrivals:
-        seed = session.seed + plan.place.number
-        open_feed = OpenFeed(limits, load.arrivals, seed, began)
-        recorder = recorder_of(open_feed)
-        return open_feed, recorder, OpenLoop(wire, open_feed, recorder, load.arrivals.max_in_flight, session.clock)
-    feed = ClosedFeed(limits, began)
-    recorder = recorder_of(feed)
-    return feed, recorder, ClosedLoop(wire, feed, recorder, load.concurrency or 1, session.clock)
 
 
 def _aborted(recorder: Recorder, url: str) -> Failure | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import typer
 
-COMMANDS = ("run", "load", "score", "report", "compare", "export", "validate", "crd", "truth_server")
+COMMANDS = ("run", "load", "calibrate", "score", "report", "compare", "export", "validate", "crd", "truth_server")
 """Modules of this package, in the order `--help` shows them."""
 
 _OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})

@@ -39,8 +39,13 @@ class TimeHistogram:
         if not total:
             return None
         position = int(np.searchsorted(np.cumsum(self._counts), share * total))
-        bounds = edges(position)
-        return float((bounds.low + bounds.high) / 2)
+        return self.middles([position])[0]
+
+    @staticmethod
+    def middles(bins: Sequence[int]) -> list[float]:
+        """The middle of each bin, in ms."""
+        bounds = edges(bins)
+        return [float(middle) for middle in (bounds.low + bounds.high) / 2]
 
     def document(self) -> Histogram:
         """As it is stored."""

@@ -33,6 +33,8 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
         self._complete = 0
         self.keep_alive = True
+        self.asked = False
+        """A request has come and is not understood yet."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -54,12 +56,17 @@ class Connection(asyncio.Protocol):
             self.write(refusal(400, "the request is not HTTP/1.1"))
             self.close()
             return
-        if self._complete > 1 or (self._complete and self.answering) or self._body_bytes > MOST_BODY_BYTES:
+        if (
+            self._complete > 1
+            or (self._complete and (self.answering or self.asked))
+            or self._body_bytes > MOST_BODY_BYTES
+        ):
             self.reset()
         elif self._complete:
             url, body = self._url, b"".join(self._body)
             self._url, self._body, self._body_bytes, self._complete = b"", [], 0, 0
             self.keep_alive = bool(parser.should_keep_alive())
+            self.asked = True
             server.request(self, now, parser.get_method(), url, body)
 
     @override

@@ -1,0 +1,161 @@
+"""Loads against a truth server on this machine, one heavier than the other, within a given time."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import uvloop
+
+from perbench.api.load import Arrival
+from perbench.api.models import Protocol
+from perbench.plan import ArrivalPlan, LoadPlan, Target
+from perbench.results import Finding
+from perbench_bench.calibration.ladder import (
+    CONCURRENCIES,
+    RATES,
+    Calibration,
+    Reference,
+    Step,
+    Tried,
+    advice_for,
+    following,
+    ladder_for,
+    trusted_up_to,
+)
+from perbench_bench.engine.feed import Limits
+from perbench_bench.engine.verdict import ClientUse, client_record, judge_client
+from perbench_bench.load_run import LoadRun, carry_out, prepare
+from perbench_bench.session import Session, open_session
+from perbench_bench.truth import Record, Script, truth_server
+from perbench_bench.truth.delay import constant, spread_around
+from perbench_bench.truth.judge import Error, errors, severity
+from perbench_bench.truth.script import Timing
+
+REFERENCE = Reference(ttft_ms=50.0, itl_ms=10.0, tokens=8)
+"""Answers of a fast server: what is added to them would show."""
+SHARE_OF_STEP = 0.03
+"""Of the whole time, for the window of one load."""
+LEAST_WINDOW_SECONDS = 0.25
+SPARE_SECONDS = 0.6
+"""Of one load, beside its window: warm-up and the last answers."""
+CLOSING_SECONDS = 1.0
+"""Left at the end, for the server's record."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One load that has run."""
+
+    asked: float
+    load: LoadPlan
+    run: LoadRun
+    use: ClientUse
+    findings: tuple[Finding, ...]
+
+    @property
+    def tried(self) -> Tried:
+        """With the engine's own verdict."""
+        return Tried(self.asked, not self.findings)
+
+
+def calibrate(seconds: float, say: Say) -> Calibration:
+    """Try loads for so many seconds at most; `say` is told which. Raises RunError: the server did not start."""
+    began = time.monotonic()
+    script = Script(timing=Timing(first_ms=spread_around(REFERENCE.ttft_ms), gap_ms=constant(REFERENCE.itl_ms)))
+    with truth_server(script, max_seconds=seconds + 60) as server:
+        until = began + seconds - CLOSING_SECONDS
+        rates, concurrencies = uvloop.run(_measure(server.url, seconds, until, say))
+        record = server.record
+    by_rate = tuple(_step(measured, record) for measured in rates)
+    by_concurrency = tuple(_step(measured, record) for measured in concurrencies)
+    return Calibration(
+        reference=REFERENCE,
+        rate_trusted=trusted_up_to(by_rate),
+        concurrency_trusted=trusted_up_to(by_concurrency),
+        rates=by_rate,
+        concurrencies=by_concurrency,
+        seconds=time.monotonic() - began,
+        advice=advice_for(by_rate, by_concurrency),
+    )
+
+
+async def _measure(url: str, seconds: float, until: float, say: Say) -> tuple[list[Measured], list[Measured]]:
+    """Both ladders; the first may take half of the time."""
+    target = Target(url=url, protocol=Protocol.TGI, model="truth")
+    session = await open_session(target, LoadPlan(concurrency=1, max_seconds=seconds), seed=1)
+    window = max(LEAST_WINDOW_SECONDS, seconds * SHARE_OF_STEP)
+    half = time.monotonic() + (until - time.monotonic()) / 2
+    rates = await _climb(session, ladder_for(RATES, seconds), _open_load, "requests/s", window, half, say)
+    concurrencies = await _climb(
+        session, ladder_for(CONCURRENCIES, seconds), _closed_load, "in flight", window, until, say
+    )
+    return rates, concurrencies
+
+
+async def _climb(
+    session: Session, ladder: Sequence[float], load_of: Callable[[float], LoadPlan], unit: str, window: float,
+    until: float, say: Say,
+) -> list[Measured]:  # fmt: skip
+    """Up one ladder, as far as loads pass and time allows."""
+    done: list[Measured] = []
+    while (asked := following(ladder, [measured.tried for measured in done])) is not None:
+        if time.monotonic() + window + SPARE_SECONDS > until:
+            break
+        say(f"{asked:g} {unit}")
+        done.append(await _run(session, asked, load_of(asked), window))
+    return done
+
+
+async def _run(session: Session, asked: float, load: LoadPlan, window: float) -> Measured:
+    """One load of about so many seconds."""
+    per_second = asked if load.arrivals else asked / REFERENCE.seconds
+    least = 0 if load.concurrency is None else 4 * load.concurrency
+    count = max(round(per_second * window), least, 20)
+    session = replace(session, load=load)
+    request = session.request("calibrate", REFERENCE.tokens)
+    warmup = max(4, round(per_second * REFERENCE.seconds))
+    run = prepare(session, lambda _: request, Limits(warmup, 0.0, count), seed=round(asked))
+    use = await asyncio.wait_for(carry_out(session, run), timeout=60)
+    window_ns = (run.feed.window_end or 0) - (run.feed.window_start or 0)
+    client = client_record(run.seen, load, window_ns, use)
+    return Measured(asked, load, run, use, tuple(judge_client(run.seen, client, load, use)))
+
+
+def _open_load(rate: float) -> LoadPlan:
+    return LoadPlan(arrivals=ArrivalPlan(rate=rate, process=Arrival.POISSON), max_seconds=60)
+
+
+def _closed_load(concurrency: float) -> LoadPlan:
+    return LoadPlan(concurrency=round(concurrency), max_seconds=60)
+
+
+def _step(measured: Measured, record: Record) -> Step:
+    """A load with the server's record beside the engine's own verdict."""
+    run, load = measured.run, measured.load
+    found = errors(run.seen, run.feed, record, load.concurrency)
+    by_name = {error.figure: error for error in found}
+    window_ns = (run.feed.window_end or 0) - (run.feed.window_start or 0)
+    client = client_record(run.seen, load, window_ns, measured.use)
+    spoiled = tuple(f"{error.figure} off by {error.amount:.3g}" for error in found if error.severity > 1)
+    return Step(
+        asked=measured.asked,
+        trusted=not measured.findings and severity(found) <= 1,
+        ttft_error_ms=_amount(by_name, "ttft_sent_mean"),
+        itl_error_ms=_amount(by_name, "itl_mean"),
+        rate_error_percent=_percent(by_name["request_rate"]),
+        concurrency_error_percent=_percent(by_name["concurrency"]) if "concurrency" in by_name else None,
+        client_error_ms=client.error_p50_ms,
+        reasons=(*(finding.rule for finding in measured.findings), *spoiled),
+        advice=measured.findings[0].advice if measured.findings else "",
+    )
+
+
+def _amount(by_name: dict[str, Error], figure: str) -> float:
+    return by_name[figure].amount if figure in by_name else 0.0
+
+
+def _percent(error: Error) -> float:
+    return 100 * error.amount / error.true if error.true else 0.0
