@@ -52,6 +52,8 @@ class Validity(Document):
     client_error_tail_percent: float
     read_delay_milliseconds: float
     read_delay_percent: float
+    read_delay_tail_milliseconds: float
+    read_delay_tail_percent: float
     concurrency_percent: float
     on_time_percent: float
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from perbench_bench.engine.timer import fine_timer
 from tests.bench.judged_load import Spoiler
 
 CPU_GROUPS = Path("/sys/fs/cgroup/cpu,cpuacct"), Path("/sys/fs/cgroup/cpu")
@@ -139,13 +141,34 @@ async def _through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, p
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    loop = asyncio.get_running_loop()
+    line = _Line(writer, round(delay * 1e9))
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65_536):
-            loop.call_later(delay, _pass_on, writer, data)
-        loop.call_later(delay, writer.close)
+            line.put(data)
+    line.put(b"")
 
 
-def _pass_on(writer: asyncio.StreamWriter, data: bytes) -> None:
-    if not writer.is_closing():
-        writer.write(data)
+class _Line:
+    """What goes one way, each piece so much later, to well under the event loop's millisecond."""
+
+    def __init__(self, writer: asyncio.StreamWriter, delay_ns: int) -> None:
+        self._writer = writer
+        self._delay = delay_ns
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._timer = fine_timer(asyncio.get_running_loop(), self._pass_on)
+
+    def put(self, data: bytes) -> None:
+        self._waiting.append((time.perf_counter_ns() + self._delay, data))
+        if len(self._waiting) == 1:
+            self._timer.arm(self._waiting[0][0])
+
+    def _pass_on(self) -> None:
+        while self._waiting and self._waiting[0][0] <= time.perf_counter_ns():
+            _, data = self._waiting.popleft()
+            if not data:
+                self._timer.close()
+                self._writer.close()
+            elif not self._writer.is_closing():
+                self._writer.write(data)
+        if self._waiting:
+            self._timer.arm(self._waiting[0][0])

@@ -63,6 +63,8 @@ EVERYTHING: dict[str, JsonValue] = {
                 "clientErrorTailPercent": 1,
                 "readDelayMilliseconds": "0.1",
                 "readDelayPercent": 1,
+                "readDelayTailMilliseconds": 1,
+                "readDelayTailPercent": 1,
                 "concurrencyPercent": 95,
                 "onTimePercent": 98,
             },

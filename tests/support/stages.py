@@ -28,6 +28,7 @@ def seen_with(
         seen.first_delay[i] = int(delay * MS)
         seen.first_tokens[i] = 1
         seen.rows[i] = Row(Outcome.SUCCESS, None, "x", "length", input_tokens, 11, cached, 11.0)
+    seen.itl.add([tpot] * (10 * n))
     seen.read_delay.add([delay] * (11 * n))
     seen.window.cycles = n
     seen.window.lost_ns = int((turnarounds + delay).sum() * MS)

@@ -1,4 +1,4 @@
-"""How long the load generator itself kept bytes waiting (measurement.md §4): loop iterations and waits for a core."""
+"""How long the load generator itself kept bytes waiting (measurement.md §4): iterations, stalls, waits for a core."""
 
 import asyncio
 import threading
@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol as Interface
 
+from perbench_bench.engine.timer import fine_timer
+
 BACK_TO_BACK_NS = 100_000
 """Parsing that ended less than this before a read delayed that read: the loop did not sleep in between."""
 
 HEARTBEAT_SECONDS = 0.005
+
+BEAT_NS = 2_000_000
+STALL_NS = 400_000
+"""A beat that is later than this was kept back by something: timers of an idle loop are late by a tenth of it."""
+GOLDEN_RATIO = 0.6180339887498949
 
 
 class Delayed(Interface):
@@ -22,17 +29,24 @@ class Delayed(Interface):
 
 
 class LoopMonitor:
-    """Times the loop iterations that read. A chunk waits, on average, half of the iteration that read it."""
+    """Times the loop iterations that read, and the stalls before them. A chunk waits half of its iteration on average.
 
-    __slots__ = ("_busy_since", "_call_soon", "_clock", "_last_work_end", "_opened", "_readers")
+    With a beat, a read that ends a stall (the process was stopped, throttled or pushed off its core, or something else
+    held the loop) is known to have waited some part of it; which part is drawn evenly, so that the spread of the delays
+    is right as well as their mean.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int]) -> None:
+    __slots__ = ("_beat", "_busy_since", "_call_soon", "_clock", "_last_work_end", "_opened", "_part", "_readers")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int], beat: "Beat | None" = None) -> None:
         self._call_soon = loop.call_soon
         self._clock = clock
+        self._beat = beat
         self._opened = 0
         self._busy_since = 0
         self._last_work_end = 0
-        self._readers: list[Delayed] = []
+        self._part = 0.0
+        self._readers: list[tuple[Delayed, int]] = []
 
     def reading(self, reader: Delayed, now: int) -> None:
         """Called by each data_received: the first one of an iteration posts its end."""
@@ -40,7 +54,7 @@ class LoopMonitor:
             contiguous = now - self._last_work_end < BACK_TO_BACK_NS
             self._opened = self._busy_since if contiguous else now
             self._call_soon(self._close)
-        self._readers.append(reader)
+        self._readers.append((reader, now))
 
     def worked(self, since: int) -> None:
         """Other work of ours on the loop, from `since` to now: bytes that came meanwhile waited for it."""
@@ -51,8 +65,60 @@ class LoopMonitor:
     def _close(self) -> None:
         half = (self._clock() - self._opened) // 2
         readers, self._readers = self._readers, []
-        for reader in readers:
-            reader.read_delayed(half)
+        beat = self._beat
+        for reader, stamp in readers:
+            stalled = beat.stalled_before(stamp) if beat else 0
+            reader.read_delayed(max(half, self._some_of(stalled)) if stalled else half)
+
+    def _some_of(self, stalled: int) -> int:
+        """An even share of a stall: successive multiples of the golden ratio fill 0 to 1 evenly (Weyl)."""
+        self._part = (self._part + GOLDEN_RATIO) % 1.0
+        return int(stalled * self._part)
+
+
+class Beat:
+    """A timer that is due every two milliseconds: how long the loop was kept from everything. Linux only: elsewhere no
+    timer is fine enough, and only the mean wait is known (`RunQueue`).
+
+    Sockets that became ready during a stall are read in the turn of the loop that ends it, in which the beat is late.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._call_soon = loop.call_soon
+        self._timer = fine_timer(loop, self._fired)
+        self._due = 0
+        self._missed = 0
+        """When the beat was due that came late in this turn of the loop; 0: none did."""
+
+    def start(self) -> None:
+        """Begin."""
+        self._next(self._clock())
+
+    def close(self) -> None:
+        """End."""
+        self._timer.close()
+
+    def stalled_before(self, stamp: int) -> int:
+        """How long the loop had been stalled when it read something at `stamp`, in ns; 0: it had not."""
+        due = self._missed or self._due  # the beat of this turn may be still to come
+        late = stamp - due
+        # It began at some time since the beat before.
+        return late + BEAT_NS // 2 if due and late > STALL_NS else 0
+
+    def _fired(self) -> None:
+        now = self._clock()
+        if now - self._due > STALL_NS:
+            self._missed = self._due
+            self._call_soon(self._call_soon, self._forget)  # after what was read in this turn has been told
+        self._next(now)
+
+    def _forget(self) -> None:
+        self._missed = 0
+
+    def _next(self, now: int) -> None:
+        self._due = now + BEAT_NS
+        self._timer.arm(self._due)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol as Interface
 
 from perbench_bench.engine.connection import Clock
-from perbench_bench.engine.delay import LoopMonitor
+from perbench_bench.engine.delay import Beat, LoopMonitor
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.line import Line
@@ -35,7 +36,8 @@ class LoadLoop(ABC):
         self.loop = asyncio.get_running_loop()
         self.clock = clock
         self.wire = wire
-        self.monitor = LoopMonitor(self.loop, clock)
+        self._beat = Beat(self.loop, clock) if sys.platform == "linux" else None
+        self.monitor = LoopMonitor(self.loop, clock, self._beat)
         self.keep_alive = True
         self.tls = ssl.create_default_context() if wire.origin.tls else None
         self._feed = feed
@@ -63,12 +65,16 @@ class LoadLoop(ABC):
         """Until the feed has nothing more to send and every request has ended. Cancelling drops all connections."""
         try:
             self._sweep()
+            if self._beat:
+                self._beat.start()
             self.begin()
             self.stop_if_over()
             await self._done
         finally:
             if self._sweeper:
                 self._sweeper.cancel()
+            if self._beat:
+                self._beat.close()
             self.close()
             # A connection that is being opened must be gone before the loop is: uvloop has crashed otherwise.
             opening = [line.connecting for line in self.lines if line.connecting]

@@ -118,11 +118,21 @@ def _delays(seen: Observations, record: ClientRecord, limits: Validity) -> Itera
         allowed = max(limits.client_error_tail_milliseconds, share * tail.ttft_ms)
         if tail.error_ms > allowed:
             yield f"p{tail.percent:g} of the client's error", tail.error_ms, allowed, "ms"
+    yield from _read_tail(seen, limits)
     tpot = tpot_ms(seen)
     per_token = float(np.nanmedian(tpot)) if np.isfinite(tpot).any() else 0.0
     allowed = max(limits.read_delay_milliseconds, limits.read_delay_percent / 100 * per_token)
     if record.read_delay_p50_ms is not None and record.read_delay_p50_ms > allowed:
         yield "p50 of the read delay", record.read_delay_p50_ms, allowed, "ms"
+
+
+def _read_tail(seen: Observations, limits: Validity) -> Iterator[Broken]:
+    """The 95th percentile of times between tokens, and of those to the first, is given: stalls must not make it."""
+    delay, gap = seen.read_delay.quantile(0.95), seen.itl.quantile(0.95)
+    if delay is not None and gap is not None and seen.first.size >= TAIL_FROM:
+        allowed = max(limits.read_delay_tail_milliseconds, limits.read_delay_tail_percent / 100 * gap)
+        if delay > allowed:
+            yield "p95 of the read delay", delay, allowed, "ms"
 
 
 def _shortfalls(seen: Observations, record: ClientRecord, load: LoadPlan) -> Iterator[Broken]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,42 +14,11 @@ from perbench_bench.engine.closed_loop import ClosedLoop
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import ClosedFeed, Limits, Role, Ticket
 from perbench_bench.engine.http1 import Origin
-from perbench_bench.engine.observations import Observations
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.wire import Wire, family_that_listens
 from perbench_bench.session import open_session
 from perbench_bench.truth import truth_server
-
-
-@dataclass
-class Ran:
-    seen: Observations
-    feed: ClosedFeed
-    recorder: Recorder
-
-
-def run(
-    url: str,
-    protocol: Protocol,
-    *,
-    measured: int = 60,
-    concurrency: int = 4,
-    tokens: int = 6,
-    timeout: float = 30,
-    idle: float = 30,
-) -> Ran:
-    async def work() -> Ran:
-        load = LoadPlan(
-            concurrency=concurrency, max_seconds=60, request_timeout_seconds=timeout, idle_timeout_seconds=idle
-        )
-        session = await open_session(Target(url=url, protocol=protocol, model="m"), load, seed=1)
-        request = session.request("a b c", tokens)
-        feed = ClosedFeed(Limits(2 * concurrency, 0.0, measured), session.clock())
-        recorder = Recorder(session.read, session.clock, feed, measured, concurrency)
-        await ClosedLoop(session.wire(lambda _: request), feed, recorder, concurrency, session.clock).run()
-        return Ran(recorder.seen, feed, recorder)
-
-    return uvloop.run(asyncio.wait_for(work(), 60))
+from tests.support.loads import run
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
