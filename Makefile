@@ -34,7 +34,9 @@ test: $(VENV)/.dev  ## all tests; on Debian as root it installs the system packa
 	@tests/system-packages.sh
 	$(BIN)/python -m pytest -q tests/unit tests/browser
 
-bench: $(VENV)/.dev  ## how often the intervals hold the truth, by simulation (minutes; not part of the tests)
+bench: $(VENV)/.dev  ## what the verdict catches, how exact the engine is, what intervals hold (half an hour; not part of the tests)
+	$(BIN)/python -m tests.bench.accuracy
+	$(BIN)/python -m tests.bench.confusion --rounds 4
 	$(BIN)/python -m tests.bench.coverage
 
 lint: $(VENV)/.dev  ## style, strict types, layers, generated files

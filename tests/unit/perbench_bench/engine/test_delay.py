@@ -1,0 +1,101 @@
+"""Read delays: half an iteration, and the part of a stall that a chunk waited."""
+
+import asyncio
+import socket
+import sys
+import time
+
+import numpy as np
+import pytest
+import uvloop
+
+from perbench_bench.engine.delay import Beat, LoopMonitor
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a beat needs a timerfd, which is Linux's")
+
+
+class Reader(asyncio.Protocol):
+    """Tells the monitor of each read, and keeps what it is told."""
+
+    def __init__(self, monitor: LoopMonitor) -> None:
+        self.monitor = monitor
+        self.delays: list[int] = []
+        self.waited: list[int] = []
+
+    def data_received(self, data: bytes) -> None:
+        now = time.perf_counter_ns()
+        self.monitor.reading(self, now)
+        sent = np.frombuffer(data[: len(data) // 8 * 8], dtype=np.int64)
+        self.waited.append(now - int(sent[0]))
+
+    def read_delayed(self, delay_ns: int) -> None:
+        self.delays.append(delay_ns)
+
+
+async def reads_under(block_seconds: float, count: int = 150) -> Reader:
+    """A sender that writes the time every few ms, and a loop that is blocked for so long every 20 ms."""
+    loop = asyncio.get_running_loop()
+    beat = Beat(loop, time.perf_counter_ns)
+    monitor = LoopMonitor(loop, time.perf_counter_ns, beat)
+    ours, theirs = socket.socketpair()
+    _, reader = await loop.create_connection(lambda: Reader(monitor), sock=ours)
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c",
+        "import socket, struct, time, random\n"
+        f"sender = socket.socket(fileno={theirs.fileno()})\n"
+        f"for _ in range({count}):\n"
+        "    time.sleep(random.uniform(0.002, 0.006))\n"
+        "    sender.send(struct.pack('q', time.perf_counter_ns()))\n",
+        pass_fds=[theirs.fileno()],
+    )  # fmt: skip
+    theirs.close()
+
+    def block() -> None:
+        time.sleep(block_seconds)
+        loop.call_later(0.02, block)
+
+    beat.start()
+    if block_seconds:
+        block()
+    await writer.wait()
+    await asyncio.sleep(0.05)
+    beat.close()
+    return reader
+
+
+@LINUX
+def test_a_blocked_loop_shows_in_the_delays_as_it_does_in_truth() -> None:
+    reader = uvloop.run(asyncio.wait_for(reads_under(0.012), 60))
+    told, true = np.array(reader.delays) / 1e6, np.array(reader.waited) / 1e6
+    assert told.size == true.size
+    # A third of the time the loop is blocked: those that came meanwhile waited up to 12 ms.
+    assert np.percentile(true, 90) > 4
+    assert told.mean() == pytest.approx(true.mean(), rel=0.5)
+    assert np.percentile(told, 90) == pytest.approx(np.percentile(true, 90), rel=0.5)
+
+
+@LINUX
+def test_an_idle_loop_has_hardly_any() -> None:
+    reader = uvloop.run(asyncio.wait_for(reads_under(0.0), 60))
+    assert np.median(reader.delays) / 1e6 < 0.2
+
+
+@LINUX
+def test_a_stall_ends_with_the_turn_that_read_after_it() -> None:
+    async def work() -> tuple[int, int]:
+        loop = asyncio.get_running_loop()
+        beat = Beat(loop, time.perf_counter_ns)
+        beat.start()
+        await asyncio.sleep(0.01)
+        time.sleep(0.02)  # noqa: ASYNC251 - the loop is to be held
+        during = beat.stalled_before(time.perf_counter_ns())
+        for _ in range(6):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+        after = beat.stalled_before(time.perf_counter_ns())
+        beat.close()
+        return during, after
+
+    during, after = uvloop.run(work())
+    assert during > 15_000_000
+    assert after < 5_000_000
