@@ -71,8 +71,8 @@ def test_little_time_means_fewer_loads() -> None:
             [step(25, True), step(50, False, "give it a core")],
             [step(4, True)],
             (
-                "loads of up to 25 requests/s and 4 in flight can be measured here, against answers like these and a server"
-                " that shares this machine; beyond that: give it a core"
+                "loads of up to 25 requests/s and 4 in flight can be measured here, against answers like these and a"
+                " server that shares this machine; beyond that: give it a core"
             ),
         ),
         (
