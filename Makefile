@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE ?= examples/quickstart.yaml
 
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
 .DEFAULT_GOAL := help
 .PHONY: help env run test bench lint format generate lock clean
 
@@ -53,10 +55,12 @@ generate: $(VENV)/.dev  ## write crds/, docs/reference.md and the editor schema 
 
 lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra local pyproject.toml requirements/build.in -o requirements/run.txt
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(COMPILE) --upgrade --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@# What is in the larger set has its version from there, so that tests and images run the same.
+	$(COMPILE) --upgrade -c requirements/dev.txt --extra local pyproject.toml requirements/build.in -o requirements/run.txt
+	$(COMPILE) --upgrade -c requirements/dev.txt --extra operator pyproject.toml -o requirements/operator.txt
+	$(COMPILE) --upgrade -c requirements/dev.txt --extra bench pyproject.toml -o requirements/bench.txt
+	$(COMPILE) --upgrade -c requirements/dev.txt requirements/image.in -o requirements/image.txt
 	$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  requirements/models.in -o requirements/models.txt
 
