@@ -45,13 +45,15 @@ lint: $(VENV)/.dev  ## style, strict types, layers, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m perbench.api.generate --check
+	$(BIN)/python -m perbench_operator.generate --check
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(VENV)/.dev  ## write crds/, docs/reference.md and the editor schema from perbench/api
+generate: $(VENV)/.dev  ## write crds/, the reference, the editor schema and the charts' values from the models
 	$(BIN)/python -m perbench.api.generate
+	$(BIN)/python -m perbench_operator.generate
 
 lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes
 	$(BIN)/python -m pip install --quiet uv
