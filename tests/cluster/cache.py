@@ -36,13 +36,18 @@ def locked(path: Path, say: Say) -> Iterator[None]:
 
 def try_lock(path: Path) -> int | None:
     """The descriptor that holds the lock file until it is closed, by the end of the process at the latest; or None."""
-    descriptor = _open(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    while True:
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        # Who held it before may have removed the file in the meantime; the lock of a removed file keeps nobody out.
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
         os.close(descriptor)
-        return None
-    return descriptor
 
 
 def _open(path: Path) -> int:
