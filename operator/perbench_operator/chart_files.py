@@ -20,7 +20,7 @@ END_OF_SCALAR = "...\n"
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a chart: its path (`operator.resources`), default and description; `parts`: it is an object of those."""
+    """One value of a chart: its path (`operator.resources`), default and description. `parts`: the values it is made of."""
 
     path: tuple[str, ...]
     default: JsonValue
@@ -41,6 +41,15 @@ def values_of(model: BaseModel, at: tuple[str, ...] = ()) -> tuple[Value, ...]:
         parts = values_of(value, path) if isinstance(value, BaseModel) else ()
         found.append(Value(path, data, description, parts))
     return tuple(found)
+
+
+def leaves(values: tuple[Value, ...]) -> Iterator[Value]:
+    """The values that are no objects of others, in order."""
+    for value in values:
+        if value.parts:
+            yield from leaves(value.parts)
+        else:
+            yield value
 
 
 def values_yaml(model: BaseModel) -> str:
@@ -97,14 +106,9 @@ def values_page(charts: dict[str, BaseModel]) -> str:
     """`docs/chart-values.md`: a table per chart."""
     lines = [f"<!-- Generated from {SOURCE} by `make generate`. Do not edit. -->", "# Values of the charts"]
     for name, model in charts.items():
-        lines += ["", f"## {name}", "", "| value | default | meaning |", "|---|---|---|", *_rows(values_of(model))]
+        rows = [
+            f"| `{'.'.join(value.path)}` | `{json.dumps(value.default, ensure_ascii=False)}` | {value.description} |"
+            for value in leaves(values_of(model))
+        ]
+        lines += ["", f"## {name}", "", "| value | default | meaning |", "|---|---|---|", *rows]
     return "\n".join(lines) + "\n"
-
-
-def _rows(values: tuple[Value, ...]) -> Iterator[str]:
-    for value in values:
-        if value.parts:
-            yield from _rows(value.parts)
-        else:
-            default = json.dumps(value.default, ensure_ascii=False)
-            yield f"| `{'.'.join(value.path)}` | `{default}` | {value.description} |"

@@ -1,4 +1,4 @@
-"""The values of the Helm charts: one set of models behind `values.yaml`, `values.schema.json` and `docs/chart-values.md`."""
+"""The values of the Helm charts: the source of `values.yaml`, `values.schema.json` and `docs/chart-values.md`."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -127,16 +127,16 @@ class AdmissionPolicy(Document):
     """The rule that whoever asks for pods must be allowed to create them."""
 
     enabled: bool = True
-    """Whether creating a PERBenchmark, or changing its spec or its annotation perbench.dev/run, needs the right to create
-    pods in its namespace. Creating it takes the rights of a cluster administrator."""
+    """Whether creating a PERBenchmark, or changing its spec or its annotation perbench.dev/run, needs the right to
+    create pods in its namespace. To install this takes the rights of a cluster administrator."""
 
 
 class AggregatedRoles(Document):
     """Roles for users, added to Kubernetes' own."""
 
     enabled: bool = True
-    """Whether the roles view, edit and admin get their part for PERBenchmarks. Creating it takes the rights of a cluster
-    administrator."""
+    """Whether the roles view, edit and admin get their part for PERBenchmarks. To install this takes the rights of a
+    cluster administrator."""
 
 
 class ChartValues(Document):
@@ -145,8 +145,8 @@ class ChartValues(Document):
     global_: Annotated[dict[str, JsonValue] | None, Field(alias="global")] = None
     """Helm's own, where this chart is part of another. Not used here."""
     image_registry: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?)?$")] = ""
-    """The registry that holds the images, without `https://`, such as registry.example.org or registry.example.org/team.
-    It must be set: no images are published, see docs/install.md."""
+    """The registry that holds the images, without `https://`, such as registry.example.org/team. It must be set: no
+    images are published, see docs/install.md."""
     images: Images = Images()
     """The images that the chart starts."""
     image_pull_secrets: tuple[PullSecret, ...] = ()

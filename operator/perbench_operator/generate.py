@@ -1,4 +1,4 @@
-"""Writes what is generated for the charts: `python -m perbench_operator.generate [--check]`, from the repository's root."""
+"""Writes what is generated for the charts: `python -m perbench_operator.generate [--check]`, from the root."""
 
 import sys
 from pathlib import Path

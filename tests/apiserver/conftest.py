@@ -1,11 +1,14 @@
-"""What the tests here work on: a real API server with the CRD in it."""
+"""What the tests here work on: a real control plane with the CRD in it, and users with rights of their own."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from perbench.api.crd import custom_resource_definition
+from tests.cluster import binaries
+from tests.cluster import control_plane as planes
+from tests.cluster.cache import CannotRunError
+from tests.support.charts import Helm
 from tests.support.kube_api import KubeApi, benchmarks
 from tests.support.processes import wait_until
 
@@ -13,11 +16,35 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @pytest.fixture(scope="session")
-def admin(apiserver: Any) -> Iterator[KubeApi]:
+def control_plane() -> Iterator[planes.ControlPlane]:
+    """A control plane for all tests here; each uses namespaces and users of its own."""
+    try:
+        with planes.running(print) as plane:
+            yield plane
+    except CannotRunError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def admin(control_plane: planes.ControlPlane) -> Iterator[KubeApi]:
     """The API as its administrator sees it, with the CRD established."""
-    with KubeApi(apiserver.kubeconfig("admin", ("system:masters",))) as api:
-        crd = custom_resource_definition()
-        answer = api.apply(crd, f"{CRDS}/{crd['metadata']['name']}")
-        assert answer.ok, answer.message
-        wait_until(lambda: api.get(benchmarks()).ok, "the API serves benchmarks")
+    with KubeApi(control_plane.kubeconfig) as api:
+        install_crd(api)
         yield api
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 4; what it renders does not depend on its version (tests/charts)."""
+    try:
+        return Helm(binaries.build(("helm",), print) / "helm", tmp_path_factory.mktemp("helm"))
+    except CannotRunError as error:
+        pytest.skip(str(error))
+
+
+def install_crd(api: KubeApi) -> None:
+    """Apply the CRD, and wait until benchmarks are served."""
+    crd = custom_resource_definition()
+    answer = api.apply(crd, f"{CRDS}/{crd['metadata']['name']}")
+    assert answer.ok, answer.message
+    wait_until(lambda: api.get(benchmarks()).ok, "the API serves benchmarks")

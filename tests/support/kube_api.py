@@ -51,7 +51,9 @@ class KubeApi:
         document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-        with NamedTemporaryFile("w", suffix=".pem") as pair:  # the ssl module takes certificates of clients by file only
+        with NamedTemporaryFile(
+            "w", suffix=".pem"
+        ) as pair:  # the ssl module takes certificates of clients by file only
             pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
             pair.flush()
             context.load_cert_chain(pair.name)
@@ -68,7 +70,11 @@ class KubeApi:
         """One request; `body` goes as JSON of the content type `kind`."""
         content = None if body is None else json.dumps(body).encode()
         answer = self._client.request(
-            method, path, content=content, params=dict(query), headers={"Content-Type": kind, "Accept": "application/json"}
+            method,
+            path,
+            content=content,
+            params=dict(query),
+            headers={"Content-Type": kind, "Accept": "application/json"},
         )
         said = answer.headers.get("Content-Type", "").startswith("application/json")
         return Answer(answer.status_code, answer.json() if said else {"message": answer.text})

@@ -1,0 +1,68 @@
+"""The Helm charts, rendered by Helm itself."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHARTS = Path(__file__).parents[2] / "charts"
+VALUES = CHARTS / "perbench/ci"
+"""Sets of values that the chart is rendered with in the tests."""
+RELEASE = "perbench"
+NAMESPACE = "perbench-system"
+
+
+@dataclass(frozen=True)
+class Helm:
+    """A Helm program with a folder of its own for what it keeps, and perhaps a cluster."""
+
+    program: Path
+    home: Path
+    kubeconfig: Path | None = None
+
+    def run(self, *arguments: str | Path, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a command, whatever comes of it."""
+        environment = {
+            **os.environ,
+            **{f"HELM_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")},
+            "KUBECONFIG": str(self.kubeconfig or os.devnull),
+            "KUBECACHEDIR": str(self.home / "kube"),
+        }
+        return subprocess.run(
+            [self.program, *arguments], capture_output=True, text=True, env=environment, timeout=seconds, check=False
+        )
+
+    def __call__(self, *arguments: str | Path, seconds: float = 60.0) -> str:
+        """What a command that must succeed prints. Raises RuntimeError with what Helm says."""
+        done = self.run(*arguments, seconds=seconds)
+        if done.returncode:
+            raise RuntimeError(f"helm {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def template(self, chart: str, *arguments: str | Path, release: str = RELEASE, namespace: str = NAMESPACE) -> str:
+        """The manifests of a chart of this repository."""
+        return self("template", release, CHARTS / chart, "--namespace", namespace, *arguments)
+
+
+def objects(manifests: str) -> list[dict[str, Any]]:
+    """The objects in a text of manifests."""
+    return [document for document in yaml.safe_load_all(manifests) if document is not None]
+
+
+def of_kind(manifests: str, *kinds: str) -> list[dict[str, Any]]:
+    """The objects of these kinds, in the order of the kinds."""
+    found = objects(manifests)
+    return [document for kind in kinds for document in found if document["kind"] == kind]
+
+
+def path_of(document: dict[str, Any]) -> str:
+    """Where an object is in the API, for the kinds that the charts make."""
+    version, name = document["apiVersion"], document["metadata"]["name"]
+    plural = document["kind"].lower() + "s"
+    plural = plural[:-2] + "ies" if plural.endswith("ys") else plural
+    root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    namespace = document["metadata"].get("namespace")
+    return f"{root}/namespaces/{namespace}/{plural}/{name}" if namespace else f"{root}/{plural}/{name}"
