@@ -20,7 +20,7 @@ END_OF_SCALAR = "...\n"
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a chart: its path (`operator.resources`), default and description. `parts`: the values it is made of."""
+    """One value of a chart: its path (`operator.resources`), description; `parts`: the values it is made of."""
 
     path: tuple[str, ...]
     default: JsonValue

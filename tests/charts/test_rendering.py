@@ -145,9 +145,8 @@ def test_two_releases_share_no_name(helm: Helm) -> None:
 
     def names(release: str, namespace: str) -> set[tuple[str, Any, str]]:
         manifests = helm.template("perbench", *MINIMAL, release=release, namespace=namespace)
-        found = [
-            (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in objects(manifests)
-        ]
+        metadata = [(each["kind"], each["metadata"]) for each in objects(manifests)]
+        found = [(kind, where.get("namespace"), where["name"]) for kind, where in metadata]
         assert len(found) == len(set(found))
         assert {kind for kind, place, _ in found if place is None} == set(CLUSTER_KINDS)
         return set(found)
@@ -179,17 +178,16 @@ def test_every_value_does_something(helm: Helm, tmp_path: Path, path: str) -> No
     everything = yaml.safe_load((VALUES / "everything-values.yaml").read_text())
     if path == "images.operator.tag":
         everything["images"]["operator"]["digest"] = ""  # with a digest the tag does not matter
-    if path == "imageRegistry":
-        everything["imageRegistry"] = "registry.example.org/other"
     *parents, name = path.split(".")
     changed: Any = copy.deepcopy(everything)
     parent = changed
     for step in parents:
         parent = parent.setdefault(step, {})
     assert (name in parent) == (path not in FLAGS), "the set everything has to say something else"
-    parent[name] = (
-        False if path in FLAGS else "registry.example.org" if name == "imageRegistry" else ALL_VALUES[path].default
-    )
+    if path == "imageRegistry":
+        parent[name] = "registry.example.org"  # it has no default to render with
+    else:
+        parent[name] = False if path in FLAGS else ALL_VALUES[path].default
     assert rendered(helm, tmp_path, changed) != rendered(helm, tmp_path, everything)
 
 

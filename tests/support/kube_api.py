@@ -1,4 +1,4 @@
-"""A Kubernetes API, asked with plain requests, as one user: what it answers is looked at, not what a client makes of it."""
+"""A Kubernetes API, asked with plain requests as one user: its own answers, not what a client makes of them."""
 
 import base64
 import json
@@ -51,9 +51,7 @@ class KubeApi:
         document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-        with NamedTemporaryFile(
-            "w", suffix=".pem"
-        ) as pair:  # the ssl module takes certificates of clients by file only
+        with NamedTemporaryFile("w", suffix=".pem") as pair:  # ssl wants a file
             pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
             pair.flush()
             context.load_cert_chain(pair.name)
@@ -69,13 +67,8 @@ class KubeApi:
     ) -> Answer:
         """One request; `body` goes as JSON of the content type `kind`."""
         content = None if body is None else json.dumps(body).encode()
-        answer = self._client.request(
-            method,
-            path,
-            content=content,
-            params=dict(query),
-            headers={"Content-Type": kind, "Accept": "application/json"},
-        )
+        headers = {"Content-Type": kind, "Accept": "application/json"}
+        answer = self._client.request(method, path, content=content, params=dict(query), headers=headers)
         said = answer.headers.get("Content-Type", "").startswith("application/json")
         return Answer(answer.status_code, answer.json() if said else {"message": answer.text})
 
