@@ -118,7 +118,7 @@ class NetworkPolicies(Document):
     """Network policies. They do something only where the cluster's network enforces them."""
 
     enabled: bool = True
-    """Whether connections to the operator are denied. (Probes come from its own node, which is always allowed.)"""
+    """Whether connections to the operator are denied. Probes come from its own node, which is always allowed."""
     egress: Egress = Egress()
     """Connections from the operator."""
 

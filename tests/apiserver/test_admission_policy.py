@@ -166,7 +166,7 @@ def test_to_delete_is_free(strangers: KubeApi, tenant: Tenant, admin: KubeApi) -
 
 @pytest.mark.parametrize("build", [largest.many_models, largest.many_tasks, largest.many_items])
 def test_the_largest_objects_can_be_compared(
-    admin: KubeApi, strangers: KubeApi, tenant: Tenant, build: Callable[[], dict[str, Any]]
+    strangers: KubeApi, tenant: Tenant, build: Callable[[], dict[str, Any]]
 ) -> None:
     """An expression that costs too much would refuse everybody (failurePolicy is Fail)."""
     del strangers

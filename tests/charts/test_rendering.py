@@ -12,7 +12,7 @@ from perbench.api.crd import custom_resource_definition
 from perbench_operator.chart_files import leaves, values_of
 from perbench_operator.chart_values import ChartValues
 from perbench_operator.configuration import OperatorConfiguration
-from tests.support.charts import CHARTS, VALUES, Helm, objects, of_kind
+from tests.support.charts import CHARTS, OLDEST, VALUES, Helm, objects, of_kind
 from tests.support.golden import ROOT, assert_golden
 
 SETS = sorted(VALUES.glob("*-values.yaml"))
@@ -56,7 +56,7 @@ def test_the_crd_is_the_generated_one(helm: Helm, keep: bool) -> None:
 
 
 def test_without_a_registry_it_says_what_to_set(helm: Helm) -> None:
-    done = helm.run("template", "perbench", CHARTS / "perbench")
+    done = helm.run("template", "perbench", CHARTS / "perbench", *OLDEST)
     assert done.returncode != 0
     assert "set imageRegistry: the registry that holds the images of perbench" in done.stderr
 
@@ -75,7 +75,7 @@ def test_without_a_registry_it_says_what_to_set(helm: Helm) -> None:
     ],
 )
 def test_values_outside_the_schema_are_refused(helm: Helm, setting: str, complaint: str) -> None:
-    done = helm.run("template", "perbench", CHARTS / "perbench", *MINIMAL, "--set", setting)
+    done = helm.run("template", "perbench", CHARTS / "perbench", *OLDEST, *MINIMAL, "--set", setting)
     assert done.returncode != 0
     said = done.stderr.replace(".", "/")  # Helm 3 writes paths with dots
     assert complaint in said
@@ -87,7 +87,14 @@ def test_the_chart_can_be_part_of_another(helm: Helm, tmp_path: Path) -> None:
     (tmp_path / "charts/perbench").symlink_to(CHARTS / "perbench")
     (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: platform, version: 0.1.0}\n")
     (tmp_path / "values.yaml").write_text("{global: {team: a}, perbench: {imageRegistry: registry.example.org}}\n")
-    assert of_kind(helm("template", "platform", tmp_path), "Deployment")
+    assert of_kind(helm("template", "platform", tmp_path, *OLDEST), "Deployment")
+
+
+@pytest.mark.parametrize("chart", ["perbench", "perbench-crds"])
+def test_an_older_kubernetes_is_refused(helm: Helm, chart: str) -> None:
+    done = helm.run("template", "perbench", CHARTS / chart, "--kube-version", "1.29.9")
+    assert done.returncode != 0
+    assert "requires kubeVersion: >=1.30.0-0" in done.stderr
 
 
 def test_the_configuration_is_what_the_operator_reads(helm: Helm) -> None:

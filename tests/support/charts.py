@@ -12,6 +12,8 @@ CHARTS = Path(__file__).parents[2] / "charts"
 VALUES = CHARTS / "perbench/ci"
 """Sets of values that the chart is rendered with in the tests."""
 RELEASE = "perbench"
+OLDEST = ("--kube-version", "1.30.0")
+"""The oldest Kubernetes that the charts are for. Without a cluster Helm goes by what it was built with."""
 NAMESPACE = "perbench-system"
 
 
@@ -44,7 +46,7 @@ class Helm:
 
     def template(self, chart: str, *arguments: str | Path, release: str = RELEASE, namespace: str = NAMESPACE) -> str:
         """The manifests of a chart of this repository."""
-        return self("template", release, CHARTS / chart, "--namespace", namespace, *arguments)
+        return self("template", release, CHARTS / chart, "--namespace", namespace, *OLDEST, *arguments)
 
 
 def objects(manifests: str) -> list[dict[str, Any]]:
