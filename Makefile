@@ -34,7 +34,7 @@ run: $(VENV)/.run  ## measure a small model served several ways, and compare (ab
 
 test: $(VENV)/.dev  ## all tests; on Debian as root it installs the system packages they need
 	@tests/system-packages.sh
-	$(BIN)/python -m pytest -q tests/unit tests/browser
+	$(BIN)/python -m pytest -q tests/unit tests/browser tests/charts tests/apiserver
 
 bench: $(VENV)/.dev  ## how often the intervals hold the truth, by simulation (minutes; not part of the tests)
 	$(BIN)/python -m tests.bench.coverage

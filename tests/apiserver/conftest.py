@@ -4,15 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from perbench.api.crd import custom_resource_definition
 from tests.cluster import binaries
 from tests.cluster import control_plane as planes
 from tests.cluster.cache import CannotRunError
 from tests.support.charts import Helm
-from tests.support.kube_api import KubeApi, benchmarks
-from tests.support.processes import wait_until
-
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+from tests.support.kube_api import KubeApi, install_crd
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +36,3 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
         return Helm(binaries.build(("helm",), print) / "helm", tmp_path_factory.mktemp("helm"))
     except CannotRunError as error:
         pytest.skip(str(error))
-
-
-def install_crd(api: KubeApi) -> None:
-    """Apply the CRD, and wait until benchmarks are served."""
-    crd = custom_resource_definition()
-    answer = api.apply(crd, f"{CRDS}/{crd['metadata']['name']}")
-    assert answer.ok, answer.message
-    wait_until(lambda: api.get(benchmarks()).ok, "the API serves benchmarks")

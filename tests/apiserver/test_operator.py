@@ -9,12 +9,11 @@ import httpx2
 import pytest
 import yaml
 
-from tests.apiserver.conftest import install_crd
 from tests.cluster import control_plane as planes
 from tests.cluster.supervisor import ask
 from tests.support import largest
 from tests.support.charts import NAMESPACE, VALUES, Helm, of_kind, path_of
-from tests.support.kube_api import KubeApi, benchmarks
+from tests.support.kube_api import KubeApi, benchmarks, install_crd
 from tests.support.operator_process import operator_process
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:perbench-operator"

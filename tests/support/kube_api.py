@@ -12,6 +12,10 @@ from typing import Any, Self
 import httpx2
 import yaml
 
+from perbench.api.crd import custom_resource_definition
+from tests.support.processes import wait_until
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 BENCHMARKS = "/apis/perbench.dev/v1alpha1/namespaces/{namespace}/perbenchmarks"
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -99,6 +103,14 @@ class KubeApi:
     def __exit__(self, *_: object) -> None:
         """Let them go."""
         self._client.close()
+
+
+def install_crd(api: KubeApi) -> None:
+    """Apply the CRD, and wait until benchmarks are served."""
+    crd = custom_resource_definition()
+    answer = api.apply(crd, f"{CRDS}/{crd['metadata']['name']}")
+    assert answer.ok, answer.message
+    wait_until(lambda: api.get(benchmarks()).ok, "the API serves benchmarks")
 
 
 def benchmarks(namespace: str = "default") -> str:
