@@ -1,6 +1,8 @@
-"""The charts on a real node: installed, changed, rolled back, two side by side, removed."""
+"""The charts on a real node: installed, changed, rolled back, two side by side, removed.
 
-import json
+What needs no pods, such as upgrades of the CRD, is in tests/apiserver/test_charts.py.
+"""
+
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,41 +164,6 @@ def test_kubernetes_own_roles_get_their_part(node: Node, helm: Helm, namespaces:
 def create_as(node: Node, user: str, namespace: str) -> subprocess.CompletedProcess[str]:
     kubectl = node.kubectl.in_namespace(namespace).as_user(node.kubeconfig_for(user))
     return kubectl.run("create", "--filename=-", document=benchmark(f"by-{user}"))
-
-
-def test_the_crd_is_upgraded_and_stays(node: Node, helm: Helm) -> None:
-    """An older CRD gets new fields by `helm upgrade`; uninstalled, it stays with all benchmarks, and is taken back."""
-    chart = CHARTS / "perbench-crds"
-    helm("install", "perbench-crds", chart, "--wait")
-    try:
-        wait_until(lambda: node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served")
-        node.kubectl.apply(benchmark("kept"))
-        lame = json.dumps(
-            [{"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/load"}]
-        )
-        node.kubectl("patch", CRD, "--type=json", f"--patch={lame}")
-        assert "load" not in spec_fields(node)
-        helm("upgrade", "perbench-crds", chart, "--wait", *conflicts(helm))
-        assert "load" in spec_fields(node)
-        helm("uninstall", "perbench-crds", "--wait")
-        assert node.kubectl.get("perb", "kept")["spec"]
-        helm("install", "perbench-crds", chart, "--wait")
-        assert node.kubectl.get("perb", "kept")["spec"]
-        helm("upgrade", "perbench-crds", chart, "--wait", "--set", "keep=false")
-        helm("uninstall", "perbench-crds", "--wait")
-        wait_until(lambda: node.kubectl.run("get", CRD).returncode != 0, "the CRD is gone")
-    finally:
-        node.kubectl.run("delete", CRD, "--ignore-not-found", "--wait")
-
-
-def conflicts(helm: Helm) -> tuple[str, ...]:
-    """Helm 4 applies by server-side apply, and has to be told to take over what somebody else changed."""
-    return ("--force-conflicts",) if "v4" in helm("version", "--short") else ()
-
-
-def spec_fields(node: Node) -> set[str]:
-    crd = node.kubectl.get(CRD)
-    return set(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
 
 
 def left(node: Node, namespace: str) -> list[str]:
