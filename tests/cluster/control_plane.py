@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,15 +73,14 @@ def running(say: Say) -> Iterator[ControlPlane]:
 
 
 def _start(name: str, programs: Path) -> ControlPlane:
-    claimed = keeper.claim(name)
-    assert claimed is not None, f"{name} is in use"
-    folder, lock = claimed
-    api_port, etcd_port = free_ports()
-    layout = Layout(name, folder, programs, api_port, etcd_port)
     controllers = (programs / "kube-controller-manager").is_file()
-    parts = components.control_plane(layout, controllers)
-    prepare(layout, parts, api_port)
-    keeper.start(folder, keeper.CONTROL_PLANE, lock, (), owned=True)
+    api_port, etcd_port = free_ports()
+    with keeper.claimed(name) as claim:
+        assert claim is not None, f"{name} is in use"
+        folder, lock = claim
+        layout = Layout(name, folder, programs, api_port, etcd_port)
+        prepare(layout, components.control_plane(layout, controllers), api_port)
+        keeper.start(folder, keeper.CONTROL_PLANE, (lock,), owned=True)
     for part in ("etcd", "kube-apiserver"):
         ask(layout.control_socket, f"start {part}")
     api = Api(api_port, layout.pki)
@@ -123,4 +121,3 @@ def free_ports() -> tuple[int, int]:
             with contextlib.suppress(OSError, OverflowError):
                 peer.bind(("127.0.0.1", client.getsockname()[1] + 1))
                 return api.getsockname()[1], client.getsockname()[1]
-        time.sleep(0)
