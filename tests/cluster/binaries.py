@@ -1,4 +1,4 @@
-"""The unmodified upstream programs of a cluster: built once from the Go modules in build/, or taken as envtest has them."""
+"""The unmodified upstream programs of a cluster: built once from the Go modules in build/, or those of envtest."""
 
 import hashlib
 import os

@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import cache
 from tests.cluster.api import wait_until
+from tests.cluster.cache import Say
 from tests.cluster.layout import NodeLayout
 from tests.cluster.supervisor import ask
 
@@ -21,7 +23,7 @@ ENTER = ("--mount", "--net", "--pid", "--uts", "--ipc")
 
 @contextlib.contextmanager
 def claimed_store() -> Iterator[tuple[Path, int]]:
-    """The first store that no other node uses, and a descriptor that keeps others out, of which the node gets a copy."""
+    """The first store that no other node uses, and a descriptor that keeps others out; the node gets a copy of it."""
     number = 0
     while True:
         folder = cache.root() / "stores" / str(number)
@@ -86,12 +88,14 @@ class Containers:
             return False
         return True
 
-    def load(self, archives: Iterable[Path]) -> list[Path]:
+    def load(self, archives: Iterable[Path], say: Say) -> list[Path]:
         """Import the images of OCI archives that the store does not have yet; returns the archives it took."""
         there = self.ctr("images", "list")
         new = [path for path in archives if archive_digest(path) not in there]
         for path in new:
+            started = time.monotonic()
             self.ctr("images", "import", str(path), seconds=IMPORT_SECONDS)
+            say(f"image {path.stem} loaded in {time.monotonic() - started:.1f} s")
         return new
 
 

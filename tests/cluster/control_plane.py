@@ -1,4 +1,4 @@
-"""A control plane for tests: etcd and kube-apiserver on loopback, and the controller manager where it is built. No root."""
+"""A control plane for tests, without root: etcd, kube-apiserver and, where it is there, the controller manager."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.cluster import binaries, components, keeper, pki
+from tests.cluster import binaries, components, keeper, pki, requirements
 from tests.cluster.api import Api, Kubectl, wait_until
 from tests.cluster.cache import Say
 from tests.cluster.layout import Layout
@@ -63,6 +63,7 @@ def new_name(kind: str) -> str:
 @contextlib.contextmanager
 def running(say: Say) -> Iterator[ControlPlane]:
     """A control plane while the block runs. Raises CannotRunError."""
+    requirements.check(requirements.control_plane())
     programs = binaries.control_plane(say)
     keeper.sweep()
     name = new_name("api")
@@ -75,9 +76,7 @@ def running(say: Say) -> Iterator[ControlPlane]:
 def _start(name: str, programs: Path) -> ControlPlane:
     controllers = (programs / "kube-controller-manager").is_file()
     api_port, etcd_port = free_ports()
-    with keeper.claimed(name) as claim:
-        assert claim is not None, f"{name} is in use"
-        folder, lock = claim
+    with keeper.claimed(name) as (folder, lock):
         layout = Layout(name, folder, programs, api_port, etcd_port)
         prepare(layout, components.control_plane(layout, controllers), api_port)
         keeper.start(folder, keeper.CONTROL_PLANE, (lock,), owned=True)

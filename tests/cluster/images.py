@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import binaries, cache
+from tests.cluster import binaries, cache, requirements
 from tests.cluster.cache import Say
 from tests.cluster.commands import run_aloud
 from tests.cluster.layout import PAUSE_IMAGE
@@ -66,6 +66,7 @@ def available() -> tuple[str, ...]:
 
 def prepare(names: Iterable[str], say: Say) -> list[Path]:
     """Archives of the pause image and of these images, built as far as anything changed. Raises CannotRunError."""
+    requirements.check(requirements.node())
     base_image(say)
     archives = [_pause_image(say)]
     for name in names:

@@ -30,6 +30,7 @@ PREFIX = "perb-"
 CONTROL_PLANE, NODE = "control-plane", "node"
 STOP_SECONDS = 30.0
 REMOVAL_SECONDS = 5.0
+SHOWN_CHARACTERS = 70
 LONGEST_SOCKET = "/containerd.sock.ttrpc"
 
 
@@ -39,8 +40,8 @@ def registry() -> Path:
 
 
 @contextlib.contextmanager
-def claimed(name: str) -> Iterator[tuple[Path, int] | None]:
-    """A new folder for a cluster of this name, and the descriptor of its lock; None where the name is in use.
+def claimed(name: str) -> Iterator[tuple[Path, int]]:
+    """A new folder for a cluster of this name, and the descriptor of its lock. Raises RuntimeError where the name is in use.
 
     After the block the lock is held by the keeper, if one was started.
     """
@@ -50,8 +51,7 @@ def claimed(name: str) -> Iterator[tuple[Path, int] | None]:
     registry().mkdir(mode=0o700, exist_ok=True)
     lock = cache.try_lock(_lock_path(name))
     if lock is None:
-        yield None
-        return
+        raise RuntimeError(f"{name} runs already, or is being started")
     try:
         _remove_files(name)
         folder.mkdir(mode=0o700)
@@ -144,7 +144,9 @@ def remains(name: str) -> list[str]:
     found = [str(path) for path in (folder, _lock_path(name)) if path.exists()]
     found += cgroups.existing(name)
     found += [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
-    return found + [f"process {pid}: {command}" for pid, command in _commands() if f"{folder}/" in command]
+    inside = cgroups.processes(name)
+    mine = [each for each in _commands() if each[0] in inside or f"{folder}/" in each[1]]
+    return found + [f"process {pid}: {command[:SHOWN_CHARACTERS]}" for pid, command in mine]
 
 
 def _commands() -> Iterator[tuple[int, str]]:
@@ -209,7 +211,7 @@ def _start_supervisor(folder: Path, kind: str) -> subprocess.Popen[bytes]:
         module = "tests.cluster.isolation"
         command = ["unshare", *isolation.NAMESPACES, "--fork", "--kill-child=KILL"]
     command += [sys.executable, "-m", module, str(folder)]
-    return subprocess.Popen(command, close_fds=False, start_new_session=True, preexec_fn=before)
+    return subprocess.Popen(command, close_fds=False, start_new_session=True, preexec_fn=before)  # noqa: PLW1509
 
 
 def _wait_for_end(owner: list[int]) -> None:

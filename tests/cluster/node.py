@@ -1,4 +1,4 @@
-"""A whole node: a control plane, a kubelet with containerd, kube-proxy and DNS, in namespaces and cgroups of its own."""
+"""A whole node: control plane, kubelet with containerd, kube-proxy and DNS, in namespaces and cgroups of its own."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.cluster import binaries, cgroups, components, configs, keeper, requirements
 from tests.cluster.api import Api, Kubectl
-from tests.cluster.cache import CannotRunError, Say
+from tests.cluster.cache import Say
 from tests.cluster.containers import Containers, claimed_store
 from tests.cluster.control_plane import new_name, prepare, user_kubeconfig, wait_ready
 from tests.cluster.layout import NODE_NAME, NodeLayout
@@ -57,18 +57,18 @@ def running(archives: Iterable[Path], say: Say) -> Iterator[Node]:
     """A node with these images while the block runs; it ends with this process. Raises CannotRunError."""
     name = new_name("node")
     try:
-        node = start(name, archives, say, owned=True)
-        assert node is not None, f"{name} is in use"
-        yield node
+        yield start(name, archives, say, owned=True)
     finally:
         keeper.stop(name)
 
 
-def start(name: str, archives: Iterable[Path], say: Say, owned: bool) -> Node | None:
-    """Start a node; None where one of this name runs. `owned`: it ends with this process. Raises CannotRunError."""
-    reason = requirements.node()
-    if reason:
-        raise CannotRunError(reason)
+def start(name: str, archives: Iterable[Path], say: Say, owned: bool) -> Node:
+    """Start a node with these images. `owned`: it ends with this process.
+
+    Raises CannotRunError where no node can be, RuntimeError where this one is there already or does not start, and
+    TimeoutError where a part of it does not get ready.
+    """
+    requirements.check(requirements.node())
     programs = binaries.build(tuple(binaries.PROGRAMS), say)
     swept = keeper.sweep()
     if swept:
@@ -79,8 +79,6 @@ def start(name: str, archives: Iterable[Path], say: Say, owned: bool) -> Node | 
         say(f"{what} after {time.monotonic() - started:.1f} s")
 
     layout = _launch(name, programs, owned)
-    if layout is None:
-        return None
     containers = Containers(layout, _init_process(layout))
     for part in components.FIRST:
         ask(layout.control_socket, f"start {part}")
@@ -93,8 +91,7 @@ def start(name: str, archives: Iterable[Path], say: Say, owned: bool) -> Node | 
     kubectl = Kubectl(programs / "kubectl", layout.kubeconfig)
     kubectl("apply", f"--filename={layout.folder}/rbac.json")
     containers.wait()
-    for archive in containers.load(archives):
-        done(f"image {archive.name} loaded")
+    containers.load(archives, say)
     wait_ready(lambda: api.node_is_usable(NODE_NAME), "the node is ready", layout)
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     wait_ready(lambda: api.answers(account), "the default service account", layout)
@@ -110,13 +107,10 @@ def attach(name: str) -> Node:
     )
 
 
-def _launch(name: str, programs: Path, owned: bool) -> NodeLayout | None:
-    """Everything up to a supervisor, in its namespaces, that waits for commands. None where the name is in use."""
+def _launch(name: str, programs: Path, owned: bool) -> NodeLayout:
+    """Everything up to a supervisor, in its namespaces, that waits for commands."""
     with contextlib.ExitStack() as stack:
-        claim = stack.enter_context(keeper.claimed(name))
-        if claim is None:
-            return None
-        folder, lock = claim
+        folder, lock = stack.enter_context(keeper.claimed(name))
         store, store_lock = stack.enter_context(claimed_store())
         # Whoever holds this socket accepts at its port, in whichever network namespace.
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

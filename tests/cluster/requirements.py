@@ -27,6 +27,12 @@ BRIDGE_PLUGIN = Path("/usr/lib/cni/bridge")
 INSTALL = "run tests/system-packages.sh as root on Debian"
 
 
+def check(reason: str | None) -> None:
+    """Raise CannotRunError with a reason, if there is one."""
+    if reason:
+        raise cache.CannotRunError(reason)
+
+
 def control_plane() -> str | None:
     """Why no control plane runs here; None where it does."""
     if platform.system() != "Linux":

@@ -131,7 +131,7 @@ class Supervisor:
                 stderr=log,
                 pass_fds=component["descriptors"],
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
             )
         self._wanted.add(name)
         self._started[name] = time.monotonic()
@@ -149,7 +149,7 @@ class Supervisor:
                 if process.pid == pid:
                     process.returncode = os.waitstatus_to_exitcode(status)
                     del self._running[name]
-                    print(f"{time.time():.3f} {name} ended with {process.returncode}", flush=True)
+                    sys.stderr.write(f"{time.time():.3f} {name} ended with {process.returncode}\n")
 
     def _restart(self) -> None:
         for name in sorted(self._wanted - set(self._running)):

@@ -9,7 +9,7 @@ import sys
 class Handler(http.server.BaseHTTPRequestHandler):
     """One request."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_GET(self) -> None:
         """Answer."""
         body = f"{self.path} from {platform.node()}\n".encode()
         self.send_response(200)
