@@ -8,10 +8,10 @@ EXAMPLE ?= examples/quickstart.yaml
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test bench lint format generate lock clean
+.PHONY: help env run test cluster cluster-down bench lint format generate lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: requirements/run.txt requirements/models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,7 +34,14 @@ run: $(VENV)/.run  ## measure a small model served several ways, and compare (ab
 
 test: $(VENV)/.dev  ## all tests; on Debian as root it installs the system packages they need
 	@tests/system-packages.sh
-	$(BIN)/python -m pytest -q tests/unit tests/browser tests/charts tests/apiserver
+	$(BIN)/python -m pytest -q tests/unit tests/browser tests/charts tests/apiserver tests/cluster
+
+cluster: $(VENV)/.dev  ## bring up a Kubernetes node with images and charts; prints what a shell needs (root)
+	@tests/system-packages.sh
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: $(VENV)/.dev  ## remove that node, and say what was removed
+	@$(BIN)/python -m tests.cluster down
 
 bench: $(VENV)/.dev  ## how often the intervals hold the truth, by simulation (minutes; not part of the tests)
 	$(BIN)/python -m tests.bench.coverage

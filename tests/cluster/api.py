@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ class Kubectl:
     program: Path
     kubeconfig: Path
     namespace: str = "default"
+    cache: Path | None = None
+    """Folder for what kubectl keeps; by default beside the kubeconfig, never in the user's home."""
 
     def run(self, *arguments: str, document: object = None, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever comes of it. `document` goes to its standard input, as JSON unless it is text."""
@@ -69,7 +71,7 @@ class Kubectl:
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
-            "KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache"),
+            "KUBECACHEDIR": str((self.cache or self.kubeconfig.parent) / "kubectl-cache"),
         }
         return subprocess.run(
             [self.program, f"--namespace={self.namespace}", *arguments],
@@ -99,8 +101,8 @@ class Kubectl:
 
     def in_namespace(self, namespace: str) -> "Kubectl":
         """The same in another namespace."""
-        return Kubectl(self.program, self.kubeconfig, namespace)
+        return replace(self, namespace=namespace)
 
     def as_user(self, kubeconfig: Path) -> "Kubectl":
         """The same as the user of another kubeconfig."""
-        return Kubectl(self.program, kubeconfig, self.namespace)
+        return replace(self, kubeconfig=kubeconfig)

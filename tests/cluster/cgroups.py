@@ -47,7 +47,7 @@ def mounted() -> tuple[Hierarchy, ...]:
 
 
 def create(name: str) -> None:
-    """Make the cgroup `name` with a child `sys` for processes, which version 2 wants in leaves. Raises CannotRunError."""
+    """Make the cgroup `name`, and in it `sys` for processes: version 2 wants them in leaves. Raises CannotRunError."""
     for hierarchy in mounted():
         top = hierarchy.mount / name
         try:
@@ -100,6 +100,12 @@ def _remove(name: str) -> list[str]:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
     return existing(name)
+
+
+def processes(name: str) -> set[int]:
+    """Processes in the cgroup and below it, as the machine counts."""
+    files = [file for top in existing(name) for file in Path(top).rglob("cgroup.procs")]
+    return {int(word) for file in files for word in file.read_text().split()}
 
 
 def existing(name: str) -> list[str]:

@@ -1,16 +1,15 @@
-"""A control plane for tests: etcd and kube-apiserver on loopback, and the controller manager where it is built. No root."""
+"""A control plane for tests, without root: etcd, kube-apiserver and, where it is there, the controller manager."""
 
 import contextlib
 import json
 import re
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.cluster import binaries, components, keeper, pki
+from tests.cluster import binaries, components, keeper, pki, requirements
 from tests.cluster.api import Api, Kubectl, wait_until
 from tests.cluster.cache import Say
 from tests.cluster.layout import Layout
@@ -64,6 +63,7 @@ def new_name(kind: str) -> str:
 @contextlib.contextmanager
 def running(say: Say) -> Iterator[ControlPlane]:
     """A control plane while the block runs. Raises CannotRunError."""
+    requirements.check(requirements.control_plane())
     programs = binaries.control_plane(say)
     keeper.sweep()
     name = new_name("api")
@@ -74,15 +74,12 @@ def running(say: Say) -> Iterator[ControlPlane]:
 
 
 def _start(name: str, programs: Path) -> ControlPlane:
-    claimed = keeper.claim(name)
-    assert claimed is not None, f"{name} is in use"
-    folder, lock = claimed
-    api_port, etcd_port = free_ports()
-    layout = Layout(name, folder, programs, api_port, etcd_port)
     controllers = (programs / "kube-controller-manager").is_file()
-    parts = components.control_plane(layout, controllers)
-    prepare(layout, parts, api_port)
-    keeper.start(folder, keeper.CONTROL_PLANE, lock, (), owned=True)
+    api_port, etcd_port = free_ports()
+    with keeper.claimed(name) as (folder, lock):
+        layout = Layout(name, folder, programs, api_port, etcd_port)
+        prepare(layout, components.control_plane(layout, controllers), api_port)
+        keeper.start(folder, keeper.CONTROL_PLANE, (lock,), owned=True)
     for part in ("etcd", "kube-apiserver"):
         ask(layout.control_socket, f"start {part}")
     api = Api(api_port, layout.pki)
@@ -123,4 +120,3 @@ def free_ports() -> tuple[int, int]:
             with contextlib.suppress(OSError, OverflowError):
                 peer.bind(("127.0.0.1", client.getsockname()[1] + 1))
                 return api.getsockname()[1], client.getsockname()[1]
-        time.sleep(0)

@@ -1,10 +1,10 @@
 """The process that a cluster lives and ends with: it starts the supervisor, and removes everything when it is told to.
 
-    python -m tests.cluster.keeper NAME LOCK [OWNER]
+    python -m tests.cluster.keeper NAME KIND [OWNER]
 
-LOCK is a descriptor that holds the cluster's lock: as long as it is held, somebody answers for the cluster. OWNER is the
-reading end of a pipe that the process the cluster belongs to holds open; when that process ends, however it ends, the
-cluster goes. SIGTERM ends it too. Where the keeper itself is killed, the kernel kills what it started, and what is left
+It inherits the cluster's lock: as long as that is held, somebody answers for the cluster. OWNER is the reading end of a
+pipe that the process the cluster belongs to holds open; when that process ends, however it ends, the cluster goes.
+SIGTERM ends it too. Where the keeper itself is killed, the kernel kills what it started, and what is left
 of folders and cgroups is removed by the next start or stop on this machine (`sweep`).
 """
 
@@ -18,18 +18,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.cluster import cache, cgroups, isolation
 from tests.cluster.layout import SOCKET_PATH_LIMIT
-from tests.cluster.supervisor import die_with_parent
+from tests.cluster.supervisor import adopt_orphans, answers, die_with_parent
 
 PREFIX = "perb-"
 """Begins the name of every cluster, and so of every cgroup."""
 CONTROL_PLANE, NODE = "control-plane", "node"
 STOP_SECONDS = 30.0
 REMOVAL_SECONDS = 5.0
+SHOWN_CHARACTERS = 70
 LONGEST_SOCKET = "/containerd.sock.ttrpc"
 
 
@@ -38,44 +39,51 @@ def registry() -> Path:
     return Path(tempfile.gettempdir()).absolute() / f"perbench-clusters-{os.getuid()}"
 
 
-def claim(name: str) -> tuple[Path, int] | None:
-    """A new folder for a cluster of this name, and the descriptor of its lock; None where the name is in use."""
+@contextlib.contextmanager
+def claimed(name: str) -> Iterator[tuple[Path, int]]:
+    """A new folder for a cluster of this name, and the descriptor of its lock. Raises RuntimeError where the name is in use.
+
+    After the block the lock is held by the keeper, if one was started.
+    """
     folder = registry() / name
     if len(str(folder) + LONGEST_SOCKET) > SOCKET_PATH_LIMIT:
         raise cache.CannotRunError(f"{folder} is too long a path for sockets: set TMPDIR to a shorter one")
     registry().mkdir(mode=0o700, exist_ok=True)
     lock = cache.try_lock(_lock_path(name))
     if lock is None:
-        return None
-    _remove_files(name)
-    folder.mkdir(mode=0o700)
-    return folder, lock
+        raise RuntimeError(f"{name} runs already, or is being started")
+    try:
+        _remove_files(name)
+        folder.mkdir(mode=0o700)
+        yield folder, lock
+    finally:
+        os.close(lock)
 
 
-def start(folder: Path, kind: str, lock: int, inherited: tuple[int, ...], owned: bool) -> None:
+def start(folder: Path, kind: str, descriptors: Sequence[int], owned: bool) -> None:
     """Start a keeper for a claimed folder that has its components.json; returns when the supervisor takes commands.
 
-    `owned`: it ends with this process. `inherited`: descriptors that its components, or it alone, are to hold.
-    Raises RuntimeError with the end of its log.
+    `descriptors`: what the cluster holds as long as it lives: its lock first, then others' locks, sockets to inherit.
+    `owned`: it ends with this process. Raises RuntimeError with the end of its log.
     """
     reading, writing = os.pipe() if owned else (None, None)
-    descriptors = tuple(each for each in (lock, reading) if each is not None)
+    owner = [] if reading is None else [reading]
     with (folder / "keeper.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.keeper", folder.name, kind, *map(str, descriptors)],
+            [sys.executable, "-m", "tests.cluster.keeper", folder.name, kind, *map(str, owner)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(*descriptors, *inherited),
+            pass_fds=(*descriptors, *owner),
             start_new_session=True,
         )
-    for descriptor in (*descriptors, *inherited):
+    for descriptor in owner:
         os.close(descriptor)
     _kept[folder.name] = process, writing
     deadline = time.monotonic() + STOP_SECONDS
-    while not (folder / "control.sock").exists():
+    while not answers(folder / "control.sock"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{folder.name} did not start: {(folder / 'keeper.log').read_text()[-2000:]}")
         time.sleep(0.02)
@@ -136,7 +144,9 @@ def remains(name: str) -> list[str]:
     found = [str(path) for path in (folder, _lock_path(name)) if path.exists()]
     found += cgroups.existing(name)
     found += [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
-    return found + [f"process {pid}: {command}" for pid, command in _commands() if f"{folder}/" in command]
+    inside = cgroups.processes(name)
+    mine = [each for each in _commands() if each[0] in inside or f"{folder}/" in each[1]]
+    return found + [f"process {pid}: {command[:SHOWN_CHARACTERS]}" for pid, command in mine]
 
 
 def _commands() -> Iterator[tuple[int, str]]:
@@ -161,8 +171,12 @@ def _remove_files(name: str) -> None:
 
 
 def _release(name: str, lock: int) -> None:
-    _lock_path(name).unlink(missing_ok=True)
+    _forget(name)
     os.close(lock)
+
+
+def _forget(name: str) -> None:
+    _lock_path(name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         registry().rmdir()
 
@@ -170,15 +184,19 @@ def _release(name: str, lock: int) -> None:
 def main() -> None:
     """Keep one cluster until its owner ends or SIGTERM comes."""
     name, kind = sys.argv[1:3]
-    lock, *owner = map(int, sys.argv[3:])
+    owner = [int(word) for word in sys.argv[3:]]
     folder = registry() / name
     (folder / "keeper.pid").write_text(str(os.getpid()))
+    adopt_orphans()
     supervisor = _start_supervisor(folder, kind)
     _wait_for_end(owner)
     supervisor.kill()
-    supervisor.wait()
+    # What it ran dies with it and falls to this process. All of it has to be gone before its files are.
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
     _remove_files(name)
-    _release(name, lock)
+    _forget(name)
 
 
 def _start_supervisor(folder: Path, kind: str) -> subprocess.Popen[bytes]:
@@ -193,7 +211,7 @@ def _start_supervisor(folder: Path, kind: str) -> subprocess.Popen[bytes]:
         module = "tests.cluster.isolation"
         command = ["unshare", *isolation.NAMESPACES, "--fork", "--kill-child=KILL"]
     command += [sys.executable, "-m", module, str(folder)]
-    return subprocess.Popen(command, close_fds=False, start_new_session=True, preexec_fn=before)
+    return subprocess.Popen(command, close_fds=False, start_new_session=True, preexec_fn=before)  # noqa: PLW1509
 
 
 def _wait_for_end(owner: list[int]) -> None:

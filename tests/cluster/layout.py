@@ -1,7 +1,8 @@
 """Where a cluster keeps its things and which addresses it has: one value that everything else is a function of."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 NODE_NAME = "perb-node"
 NODE_ADDRESS = "10.99.0.1"
@@ -60,6 +61,16 @@ class NodeLayout(Layout):
 
     store: Path = Path()
     """Root of containerd: images and snapshots. Kept between runs."""
+
+    def described(self) -> dict[str, object]:
+        """The layout as JSON has it."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_description(cls, document: dict[str, Any]) -> "NodeLayout":
+        """The layout that `described` described."""
+        paths = {name: Path(document[name]) for name in ("folder", "programs", "store")}
+        return cls(**{**document, **paths})
 
     @property
     def cgroup(self) -> str:

@@ -17,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+"""Options of prctl, from linux/prctl.h."""
 RESTART_SECONDS = 1.0
 """A component that dies young is not started again before this age."""
 SECONDS_TO_ANSWER = 10.0
@@ -26,6 +27,11 @@ SECONDS_TO_ANSWER = 10.0
 def die_with_parent() -> None:
     """From now on this process is killed when the one that started it ends; to be called before a program starts."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """From now on what loses its parent below this process becomes its child, not that of PID 1."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def ask(control: Path, command: str) -> str:
@@ -43,6 +49,14 @@ def ask(control: Path, command: str) -> str:
     if answer.startswith("error:"):
         raise RuntimeError(f"{command}: {answer}")
     return answer
+
+
+def answers(control: Path) -> bool:
+    """Whether a supervisor takes commands here."""
+    try:
+        return ask(control, "pids") != ""
+    except OSError:
+        return False
 
 
 class Supervisor:
@@ -117,7 +131,7 @@ class Supervisor:
                 stderr=log,
                 pass_fds=component["descriptors"],
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
             )
         self._wanted.add(name)
         self._started[name] = time.monotonic()
@@ -135,7 +149,7 @@ class Supervisor:
                 if process.pid == pid:
                     process.returncode = os.waitstatus_to_exitcode(status)
                     del self._running[name]
-                    print(f"{time.time():.3f} {name} ended with {process.returncode}", flush=True)
+                    sys.stderr.write(f"{time.time():.3f} {name} ended with {process.returncode}\n")
 
     def _restart(self) -> None:
         for name in sorted(self._wanted - set(self._running)):
