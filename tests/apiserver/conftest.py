@@ -1,28 +1,19 @@
-"""What the tests here work on: a real control plane with the CRD in it, and users with rights of their own."""
+"""One API server for all tests here, with the CRD in it, and Helm."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import binaries
-from tests.cluster import control_plane as planes
-from tests.cluster.cache import CannotRunError
-from tests.support.charts import Helm
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.plugin import control_plane
+from tests.support.charts import Helm, helm_program
 from tests.support.kube_api import KubeApi, install_crd
 
-
-@pytest.fixture(scope="session")
-def control_plane() -> Iterator[planes.ControlPlane]:
-    """A control plane for all tests here; each uses namespaces and users of its own."""
-    try:
-        with planes.running(print) as plane:
-            yield plane
-    except CannotRunError as error:
-        pytest.skip(str(error))
+__all__ = ["control_plane"]
 
 
 @pytest.fixture(scope="session")
-def admin(control_plane: planes.ControlPlane) -> Iterator[KubeApi]:
+def admin(control_plane: ControlPlane) -> Iterator[KubeApi]:
     """The API as its administrator sees it, with the CRD established."""
     with KubeApi(control_plane.kubeconfig) as api:
         install_crd(api)
@@ -30,9 +21,6 @@ def admin(control_plane: planes.ControlPlane) -> Iterator[KubeApi]:
 
 
 @pytest.fixture(scope="session")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+def helm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """Helm 4; what it renders does not depend on its version (tests/charts)."""
-    try:
-        return Helm(binaries.build(("helm",), print) / "helm", tmp_path_factory.mktemp("helm"))
-    except CannotRunError as error:
-        pytest.skip(str(error))
+    return Helm(helm_program("helm", request.config), tmp_path_factory.mktemp("helm"))

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from perbench.api.crd import custom_resource_definition
-from tests.cluster import binaries
 from tests.cluster import control_plane as planes
 from tests.cluster.cache import CannotRunError
+from tests.cluster.plugin import aloud, not_run
 from tests.support import largest
-from tests.support.charts import CHARTS, Helm
+from tests.support.charts import CHARTS, PROGRAMS, Helm, helm_program
 from tests.support.kube_api import CRDS, KubeApi, benchmarks
 from tests.support.processes import wait_until
 
@@ -39,13 +39,13 @@ MADE = {
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[planes.ControlPlane]:
+def plane(request: pytest.FixtureRequest) -> Iterator[planes.ControlPlane]:
     """A control plane of its own, without the CRD."""
     try:
-        with planes.running(print) as plane:
+        with planes.running(aloud(request.config)) as plane:
             yield plane
     except CannotRunError as error:
-        pytest.skip(str(error))
+        not_run(error)
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,10 @@ def api(plane: planes.ControlPlane) -> Iterator[KubeApi]:
         yield api
 
 
-@pytest.fixture(params=["helm", "helm3"])
+@pytest.fixture(params=PROGRAMS)
 def tool(request: pytest.FixtureRequest, plane: planes.ControlPlane, tmp_path: Path) -> Helm:
     """Helm 4, then Helm 3, with this control plane."""
-    try:
-        return Helm(binaries.build((request.param,), print) / request.param, tmp_path, plane.kubeconfig)
-    except CannotRunError as error:
-        pytest.skip(str(error))
+    return Helm(helm_program(PROGRAMS[request.param], request.config), tmp_path, plane.kubeconfig)
 
 
 def older_chart(folder: Path) -> Path:

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from tests.cluster import control_plane as planes
+from tests.cluster.cache import CannotRunError
+from tests.cluster.plugin import aloud, not_run
 from tests.cluster.supervisor import ask
 from tests.support import largest
 from tests.support.charts import NAMESPACE, VALUES, Helm, of_kind, path_of
@@ -108,10 +110,9 @@ def test_without_a_kubeconfig_it_ends_in_one_line(tmp_path: Path) -> None:
         assert not [line for line in said if "Traceback" in line]
 
 
-def test_it_waits_for_the_crd_and_for_an_api_that_is_away(helm: Helm, tmp_path: Path) -> None:
-    """On a control plane of its own, in which there is no CRD and which goes away for a while."""
-    del helm  # skipped for the same reasons
-    with planes.running(print) as plane, operator_process(tmp_path, plane.kubeconfig) as operator:
+def test_it_waits_for_the_crd_and_for_an_api_that_is_away(own_plane: planes.ControlPlane, tmp_path: Path) -> None:
+    plane = own_plane
+    with operator_process(tmp_path, plane.kubeconfig) as operator:
         operator.wait_says("/readyz", 503, "install the chart perbench-crds")
         assert operator.ask("/healthz") == (200, "ok")
         with KubeApi(plane.kubeconfig) as api:
@@ -130,6 +131,16 @@ def test_it_waits_for_the_crd_and_for_an_api_that_is_away(helm: Helm, tmp_path: 
         operator.wait_ready()
         assert operator.process.poll() is None
         assert operator.stop() == 0
+
+
+@pytest.fixture
+def own_plane(request: pytest.FixtureRequest) -> Iterator[planes.ControlPlane]:
+    """A control plane in which there is no CRD, and which may go away."""
+    try:
+        with planes.running(aloud(request.config)) as plane:
+            yield plane
+    except CannotRunError as error:
+        not_run(error)
 
 
 def answers(api: KubeApi) -> bool:

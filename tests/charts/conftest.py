@@ -1,25 +1,12 @@
 """Helm, in both versions that the charts are for."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.cluster import binaries
-from tests.support.charts import Helm
-
-PROGRAMS = {"helm 4": "helm", "helm 3": "helm3"}
+from tests.support.charts import PROGRAMS, Helm, helm_program
 
 
 @pytest.fixture(scope="session", params=PROGRAMS)
 def helm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """One of them."""
-    program: str = PROGRAMS[request.param]
-    return Helm(programs(program) / program, tmp_path_factory.mktemp(program))
-
-
-def programs(name: str) -> Path:
-    """The folder with a program, built first if it has to be."""
-    try:
-        return binaries.build((name,), print)
-    except binaries.CannotRunError as error:
-        pytest.skip(str(error))
+    name: str = PROGRAMS[request.param]
+    return Helm(helm_program(name, request.config), tmp_path_factory.mktemp(name))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.node import Node
 
+from tests.cluster.node import Node
 from tests.support import largest
-from tests.support.charts import CHARTS, Helm
+from tests.support.charts import CHARTS, PROGRAMS, Helm, helm_program
 from tests.support.processes import wait_until
 
 IMAGE = ("--set", "imageRegistry=perb.local,images.operator.repository=operator,images.operator.tag=dev")
@@ -21,33 +21,33 @@ CRD = "crd/perbenchmarks.perbench.dev"
 LONG = 180.0
 
 
-@pytest.fixture(scope="module", params=["helm", "helm3"])
-def helm(request: pytest.FixtureRequest, node: Node, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+@pytest.fixture(scope="module", params=PROGRAMS)
+def helm(request: pytest.FixtureRequest, own_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """Helm 4, then Helm 3."""
-    program: str = request.param
-    return Helm(node.layout.programs / program, tmp_path_factory.mktemp(program), node.kubeconfig)
+    name: str = PROGRAMS[request.param]
+    return Helm(helm_program(name, request.config), tmp_path_factory.mktemp(name), own_node.kubeconfig)
 
 
 @pytest.fixture(scope="module")
-def crds(node: Node, helm: Helm) -> Iterator[None]:
+def crds(own_node: Node, helm: Helm) -> Iterator[None]:
     """The CRD by its chart, for this Helm; gone afterwards with everything of its kind."""
     helm("install", "perbench-crds", CHARTS / "perbench-crds", "--wait", "--namespace", "default")
-    wait_until(lambda: node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served")
+    wait_until(lambda: own_node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served")
     yield
     helm.run("uninstall", "perbench-crds", "--namespace", "default")
-    node.kubectl.run("delete", CRD, "--ignore-not-found", "--wait")
+    own_node.kubectl.run("delete", CRD, "--ignore-not-found", "--wait")
 
 
 @pytest.fixture
-def namespaces(node: Node) -> Iterator[list[str]]:
+def namespaces(own_node: Node) -> Iterator[list[str]]:
     names = ["perbench-a", "perbench-b", "team-a", "team-b"]
     for name in names:
-        node.kubectl("create", "namespace", name)
+        own_node.kubectl("create", "namespace", name)
     # The pods must be allowed where only restricted ones are.
     for name in names[:2]:
-        node.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+        own_node.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield names
-    node.kubectl("delete", "namespace", "--wait", *names, seconds=LONG)
+    own_node.kubectl("delete", "namespace", "--wait", *names, seconds=LONG)
 
 
 def install(helm: Helm, namespace: str, *arguments: str | Path, command: str = "install") -> str:
@@ -61,46 +61,46 @@ def benchmark(name: str) -> dict[str, Any]:
     return largest.metadata(name) | {"spec": {"models": models, "tasks": tasks}}
 
 
-def logs(node: Node, namespace: str) -> str:
-    return node.kubectl.in_namespace(namespace)("logs", "deployment/perbench-operator")
+def logs(own_node: Node, namespace: str) -> str:
+    return own_node.kubectl.in_namespace(namespace)("logs", "deployment/perbench-operator")
 
 
-def generation_and_config(node: Node, namespace: str) -> tuple[int, str]:
-    kubectl = node.kubectl.in_namespace(namespace)
+def generation_and_config(own_node: Node, namespace: str) -> tuple[int, str]:
+    kubectl = own_node.kubectl.in_namespace(namespace)
     deployment = kubectl.get("deployment", "perbench-operator")
     config = kubectl.get("configmap", "perbench-operator")
     return deployment["metadata"]["generation"], config["data"]["operator.yaml"]
 
 
 @pytest.mark.usefixtures("crds")
-def test_install_upgrade_rollback_uninstall(node: Node, helm: Helm, namespaces: list[str]) -> None:
+def test_install_upgrade_rollback_uninstall(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
     place, team = namespaces[0], namespaces[2]
     notes = install(helm, place)
     assert f"kubectl rollout status -n {place} deployment/perbench-operator" in notes
-    node.kubectl.in_namespace(team).apply(benchmark("first"))
-    wait_until(lambda: f"{team}/first: 1 model, 1 task" in logs(node, place), "the operator sees a benchmark")
+    own_node.kubectl.in_namespace(team).apply(benchmark("first"))
+    wait_until(lambda: f"{team}/first: 1 model, 1 task" in logs(own_node, place), "the operator sees a benchmark")
 
-    first = generation_and_config(node, place)
+    first = generation_and_config(own_node, place)
     install(helm, place, "--set", f"watch.namespaces={{{team}}}", command="upgrade")
-    second = generation_and_config(node, place)
+    second = generation_and_config(own_node, place)
     assert (second[0] > first[0], second[1] != first[1]) == (True, True)
-    wait_until(lambda: f"watching {team};" in logs(node, place), "the new pod has the new settings")
-    wait_until(lambda: f"{team}/first: 1 model" in logs(node, place), "it sees what was there before")
+    wait_until(lambda: f"watching {team};" in logs(own_node, place), "the new pod has the new settings")
+    wait_until(lambda: f"{team}/first: 1 model" in logs(own_node, place), "it sees what was there before")
 
     helm("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
-    assert generation_and_config(node, place)[1] == first[1]
-    wait_until(lambda: "watching all namespaces;" in logs(node, place), "the old settings are back")
+    assert generation_and_config(own_node, place)[1] == first[1]
+    wait_until(lambda: "watching all namespaces;" in logs(own_node, place), "the old settings are back")
 
     helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
-    assert left(node, place) == []
-    assert node.kubectl.in_namespace(team).get("perb", "first")["spec"]
+    assert left(own_node, place) == []
+    assert own_node.kubectl.in_namespace(team).get("perb", "first")["spec"]
 
 
 @pytest.mark.usefixtures("crds")
-def test_the_pod_runs_with_nothing_it_does_not_need(node: Node, helm: Helm, namespaces: list[str]) -> None:
+def test_the_pod_runs_with_nothing_it_does_not_need(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
     place = namespaces[0]
     install(helm, place, "--set", "networkPolicy.egress.enabled=true")
-    kubectl = node.kubectl.in_namespace(place)
+    kubectl = own_node.kubectl.in_namespace(place)
     (pod,) = kubectl.get("pods", "--selector=app.kubernetes.io/component=operator")["items"]
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
     name = pod["metadata"]["name"]
@@ -116,63 +116,63 @@ def test_the_pod_runs_with_nothing_it_does_not_need(node: Node, helm: Helm, name
 
 
 @pytest.mark.usefixtures("crds")
-def test_two_releases_side_by_side(node: Node, helm: Helm, namespaces: list[str]) -> None:
+def test_two_releases_side_by_side(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
     """Two teams, each with an operator that watches its namespace and knows nothing of the other."""
     place_a, place_b, team_a, team_b = namespaces
     pairs = ((place_a, team_a), (place_b, team_b))
     for place, team in pairs:
         install(helm, place, "--set", f"watch.namespaces={{{team}}}")
     for _, team in pairs:
-        node.kubectl.in_namespace(team).apply(benchmark("own"))
+        own_node.kubectl.in_namespace(team).apply(benchmark("own"))
     for place, team in pairs:
-        wait_until(lambda place=place, team=team: f"{team}/own:" in logs(node, place), f"{place} sees {team}")
-    assert f"{team_b}/own" not in logs(node, place_a)
-    assert f"{team_a}/own" not in logs(node, place_b)
+        wait_until(lambda place=place, team=team: f"{team}/own:" in logs(own_node, place), f"{place} sees {team}")
+    assert f"{team_b}/own" not in logs(own_node, place_a)
+    assert f"{team_a}/own" not in logs(own_node, place_b)
 
     helm("uninstall", "perbench", "--namespace", place_a, "--wait", "--timeout", "120s", seconds=LONG)
-    assert left(node, place_a) == []
-    node.kubectl.in_namespace(team_b).apply(benchmark("later"))
-    wait_until(lambda: f"{team_b}/later:" in logs(node, place_b), "the other release goes on")
-    refused = create_as(node, "stranger", team_b)
+    assert left(own_node, place_a) == []
+    own_node.kubectl.in_namespace(team_b).apply(benchmark("later"))
+    wait_until(lambda: f"{team_b}/later:" in logs(own_node, place_b), "the other release goes on")
+    refused = create_as(own_node, "stranger", team_b)
     assert "may not create pods in namespace" in refused.stderr or "cannot create resource" in refused.stderr
     helm("uninstall", "perbench", "--namespace", place_b, "--wait", "--timeout", "120s", seconds=LONG)
-    assert left(node, place_b) == []
+    assert left(own_node, place_b) == []
 
 
 @pytest.mark.usefixtures("crds")
-def test_kubernetes_own_roles_get_their_part(node: Node, helm: Helm, namespaces: list[str]) -> None:
+def test_kubernetes_own_roles_get_their_part(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
     """`view` may look, `edit` may write; who may write may create pods, so the admission policy lets them."""
     place, _, team, other = namespaces
     install(helm, place)
     for user, role in (("viewer", "view"), ("writer", "edit")):
-        node.kubectl.in_namespace(team)("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
+        own_node.kubectl.in_namespace(team)("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
 
     def may(user: str, verb: str, namespace: str) -> bool:
-        kubectl = node.kubectl.in_namespace(namespace).as_user(node.kubeconfig_for(user))
+        kubectl = own_node.kubectl.in_namespace(namespace).as_user(own_node.kubeconfig_for(user))
         return kubectl.run("auth", "can-i", verb, "perbenchmarks.perbench.dev").returncode == 0
 
     wait_until(lambda: may("writer", "create", team), "the roles are aggregated")
     assert may("viewer", "watch", team)
     assert not may("viewer", "create", team)
     assert not may("writer", "create", other)
-    done = create_as(node, "writer", team)
+    done = create_as(own_node, "writer", team)
     assert done.returncode == 0, done.stderr
-    assert create_as(node, "viewer", team).returncode != 0
+    assert create_as(own_node, "viewer", team).returncode != 0
     helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
 
 
-def create_as(node: Node, user: str, namespace: str) -> subprocess.CompletedProcess[str]:
-    kubectl = node.kubectl.in_namespace(namespace).as_user(node.kubeconfig_for(user))
+def create_as(own_node: Node, user: str, namespace: str) -> subprocess.CompletedProcess[str]:
+    kubectl = own_node.kubectl.in_namespace(namespace).as_user(own_node.kubeconfig_for(user))
     return kubectl.run("create", "--filename=-", document=benchmark(f"by-{user}"))
 
 
-def left(node: Node, namespace: str) -> list[str]:
+def left(own_node: Node, namespace: str) -> list[str]:
     """What is still there of a release that was uninstalled, inside and outside its namespace."""
     kinds = "all,configmap,serviceaccount,role,rolebinding,networkpolicy"
     cluster = "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
     label = "--selector=app.kubernetes.io/name=perbench"
-    inside = node.kubectl.get(kinds, "--all-namespaces", label)["items"]
-    outside = node.kubectl.get(cluster, label)["items"]
+    inside = own_node.kubectl.get(kinds, "--all-namespaces", label)["items"]
+    outside = own_node.kubectl.get(cluster, label)["items"]
     names = [f"{each['kind']} {each['metadata']['name']}" for each in (*inside, *outside) if ours(each, namespace)]
     return [name for name in names if not name.startswith(("Pod ", "ReplicaSet "))]  # garbage is collected later
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster import images
 from tests.cluster.cache import CannotRunError
+from tests.cluster.plugin import aloud, not_run
 from tests.support.oci import OciImage
 
 REPOSITORY = Path(__file__).parents[2]
@@ -20,9 +21,9 @@ ROOM = 200_000_000
 def product(request: pytest.FixtureRequest) -> tuple[str, OciImage]:
     name: str = request.param
     try:
-        _, archive = images.prepare((name,), print)
+        _, archive = images.prepare((name,), aloud(request.config))
     except CannotRunError as error:
-        pytest.skip(str(error))
+        not_run(error)
     return name, OciImage.read(archive)
 
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from tests.cluster import binaries
+from tests.cluster.cache import CannotRunError
+from tests.cluster.plugin import aloud, not_run
 
 CHARTS = Path(__file__).parents[2] / "charts"
 VALUES = CHARTS / "perbench/ci"
@@ -15,6 +20,19 @@ RELEASE = "perbench"
 OLDEST = ("--kube-version", "1.30.0")
 """The oldest Kubernetes that the charts are for. Without a cluster Helm goes by what it was built with."""
 NAMESPACE = "perbench-system"
+
+
+PROGRAMS = {"helm 4": "helm", "helm 3": "helm3"}
+"""The versions that the charts are for."""
+
+
+def helm_program(name: str, config: pytest.Config) -> Path:
+    """The path of a Helm, built first if it has to be; where that cannot be, the test is skipped, or fails."""
+    try:
+        return binaries.build((name,), aloud(config)) / name
+    except CannotRunError as error:
+        not_run(error)  # it raises
+        raise
 
 
 @dataclass(frozen=True)
