@@ -1,7 +1,8 @@
 """kopf, as far as it is used: it watches benchmarks and hands each event on. It stores nothing and adds nothing."""
 
+import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from kubernetes.aio.client import Configuration
@@ -57,8 +58,8 @@ def operator_registry(received: Callable[[str | None, dict[str, Any]], None]) ->
     async def event(event: kopf.RawEvent, **_: object) -> None:
         received(event["type"], dict(event["object"]))
 
-    kopf.on.login(errors=kopf.ErrorsMode.PERMANENT, registry=registry)(login)
-    kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(event)
+    kopf.on.login(id="login", errors=kopf.ErrorsMode.PERMANENT, registry=registry)(login)
+    kopf.on.event(GROUP, VERSION, PLURAL, id="benchmarks", registry=registry)(event)
     return registry
 
 
@@ -85,6 +86,8 @@ async def watch(scope: Scope, registry: kopf.OperatorRegistry) -> None:
         registry=registry,
         settings=operator_settings(),
         standalone=True,
+        # For peering only, which is off; but kopf would look for the name of a user, and a pod's uid has none.
+        identity=cast("Any", socket.gethostname()),
         clusterwide=not scope,
         namespaces=scope,
     )
