@@ -21,21 +21,30 @@ CRD = "crd/perbenchmarks.perbench.dev"
 LONG = 180.0
 
 
-@pytest.fixture(scope="module", params=PROGRAMS)
+def helm_of(name: str, node: Node, request: pytest.FixtureRequest, folders: pytest.TempPathFactory) -> Helm:
+    return Helm(helm_program(name, request.config), folders.mktemp(name), node.kubeconfig)
+
+
+@pytest.fixture(scope="module")
 def helm(request: pytest.FixtureRequest, own_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 4."""
+    return helm_of(PROGRAMS["helm 4"], own_node, request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def either(request: pytest.FixtureRequest, own_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """Helm 4, then Helm 3."""
-    name: str = PROGRAMS[request.param]
-    return Helm(helm_program(name, request.config), tmp_path_factory.mktemp(name), own_node.kubeconfig)
+    return helm_of(PROGRAMS[request.param], own_node, request, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def crds(own_node: Node, helm: Helm) -> Iterator[None]:
-    """The CRD by its chart, for this Helm; gone afterwards with everything of its kind."""
+    """The CRD by its chart; gone afterwards with everything of its kind."""
     helm("install", "perbench-crds", CHARTS / "perbench-crds", "--wait", "--namespace", "default")
     wait_until(lambda: own_node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served")
     yield
-    helm.run("uninstall", "perbench-crds", "--namespace", "default")
-    own_node.kubectl.run("delete", CRD, "--ignore-not-found", "--wait")
+    helm("uninstall", "perbench-crds", "--namespace", "default")
+    own_node.kubectl("delete", CRD, "--wait")
 
 
 @pytest.fixture
@@ -73,25 +82,25 @@ def generation_and_config(own_node: Node, namespace: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("crds")
-def test_install_upgrade_rollback_uninstall(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
+def test_install_upgrade_rollback_uninstall(own_node: Node, either: Helm, namespaces: list[str]) -> None:
     place, team = namespaces[0], namespaces[2]
-    notes = install(helm, place)
+    notes = install(either, place)
     assert f"kubectl rollout status -n {place} deployment/perbench-operator" in notes
     own_node.kubectl.in_namespace(team).apply(benchmark("first"))
     wait_until(lambda: f"{team}/first: 1 model, 1 task" in logs(own_node, place), "the operator sees a benchmark")
 
     first = generation_and_config(own_node, place)
-    install(helm, place, "--set", f"watch.namespaces={{{team}}}", command="upgrade")
+    install(either, place, "--set", f"watch.namespaces={{{team}}}", command="upgrade")
     second = generation_and_config(own_node, place)
     assert (second[0] > first[0], second[1] != first[1]) == (True, True)
     wait_until(lambda: f"watching {team};" in logs(own_node, place), "the new pod has the new settings")
     wait_until(lambda: f"{team}/first: 1 model" in logs(own_node, place), "it sees what was there before")
 
-    helm("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    either("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
     assert generation_and_config(own_node, place)[1] == first[1]
     wait_until(lambda: "watching all namespaces;" in logs(own_node, place), "the old settings are back")
 
-    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    either("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
     assert left(own_node, place) == []
     assert own_node.kubectl.in_namespace(team).get("perb", "first")["spec"]
 
