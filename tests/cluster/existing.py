@@ -35,7 +35,17 @@ class ExistingCluster:
         name = f"perbench-{re.sub(r'[^a-z0-9]', '-', user.lower())}-{secrets.token_hex(3)}"
         key, path = self.folder / f"{name}.key", self.folder / f"{name}.kubeconfig"
         subject = "".join(f"/{part}" for part in (*(f"O={group}" for group in groups), f"CN={user}"))
-        command = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", key]
+        command: list[str | Path] = [
+            "openssl",
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            subject,
+            "-keyout",
+            key,
+        ]
         request = subprocess.run(command, capture_output=True, check=True).stdout
         signer = "kubernetes.io/kube-apiserver-client"
         spec = {"signerName": signer, "usages": ["client auth"], "expirationSeconds": 3600}
