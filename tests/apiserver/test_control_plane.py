@@ -41,12 +41,14 @@ def reference(owner: dict[str, dict[str, object]]) -> dict[str, object]:
 
 
 def test_a_user_has_the_rights_of_its_name_and_groups(control_plane: ControlPlane, namespace: Kubectl) -> None:
-    namespace("create", "rolebinding", "team", "--clusterrole=edit", "--group=team/blue")
+    namespace("create", "role", "team", "--verb=get,list,create", "--resource=configmaps")
+    namespace("create", "rolebinding", "team", "--role=team", "--group=team/blue")
     nobody = namespace.as_user(control_plane.kubeconfig_for("anna"))
     member = namespace.as_user(control_plane.kubeconfig_for("anna", "team/blue", "others"))
     assert "anna" in member("auth", "whoami", "--output=jsonpath={.status.userInfo.username}")
     assert "Forbidden" in nobody.run("get", "configmaps").stderr
-    member.apply(config_map("hers"))
+    wait_until(lambda: member.run("get", "configmaps").returncode == 0, "the right takes effect", 10)
+    member("create", "--filename=-", document=config_map("hers"))
     assert "Forbidden" in member.run("get", "configmaps", "--namespace=kube-system").stderr
 
 
