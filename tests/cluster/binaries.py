@@ -115,7 +115,7 @@ def build(names: tuple[str, ...], say: Say) -> Path:
             leftover.unlink()
         if missing:
             go = _go(say)
-            say(f"building {', '.join(missing)} once into {target} (all programs: about 8 minutes on 2 cores)")
+            say(f"building {', '.join(missing)} once into {target} (all programs: 8 to 20 minutes on 2 cores)")
             for number, name in enumerate(missing, 1):
                 _build(go, PROGRAMS[name], target, f"{name} ({number} of {len(missing)})", say)
     return target
