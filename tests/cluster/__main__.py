@@ -29,15 +29,20 @@ def up() -> int:
     started = time.monotonic()
     name = own_name()
     archives = images.prepare(images.available(), say)
+    fresh: list[Path] = []
     if keeper.alive(name) and answers(keeper.registry() / name / "control.sock"):
-        running = node.attach(name)
         say(f"{name} is up already")
+        running = node.attach(name)
         fresh = running.containers.load(archives, say)
+    else:
+        running = _start(name, archives)
+    try:
         charts.install(running.layout.programs / "helm", running.kubectl, say)
         if fresh:
             charts.restart(running.kubectl)
-    else:
-        running = _start(name, archives)
+    except RuntimeError as error:
+        stays = f"the node stays up to look at: export KUBECONFIG={running.kubeconfig}; `make cluster-down` removes it"
+        raise RuntimeError(f"{error}\n{stays}") from error
     say(f"{name} is up after {time.monotonic() - started:.1f} s; `make cluster-down` removes it. In a shell:")
     sys.stdout.write(f"export KUBECONFIG={running.kubeconfig}\nexport PATH={running.layout.programs}:$PATH\n")
     return 0
@@ -46,12 +51,10 @@ def up() -> int:
 def _start(name: str, archives: list[Path]) -> Node:
     keeper.stop(name)
     try:
-        started = node.start(name, archives, say, owned=False)
-        charts.install(started.layout.programs / "helm", started.kubectl, say)
+        return node.start(name, archives, say, owned=False)
     except BaseException:
         keeper.stop(name)
         raise
-    return started
 
 
 def down() -> int:

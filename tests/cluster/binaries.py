@@ -115,7 +115,7 @@ def build(names: tuple[str, ...], say: Say) -> Path:
             leftover.unlink()
         if missing:
             go = _go(say)
-            say(f"building {', '.join(missing)} once into {target} (all programs: about 8 minutes on 2 cores)")
+            say(f"building {', '.join(missing)} once into {target} (all programs: 8 to 20 minutes on 2 cores)")
             for number, name in enumerate(missing, 1):
                 _build(go, PROGRAMS[name], target, f"{name} ({number} of {len(missing)})", say)
     return target
@@ -130,7 +130,17 @@ def _build(go: Path, program: Program, target: Path, title: str, say: Say) -> No
     unfinished = target / f".{program.name}"
     flags = " ".join(["-s -w", *(f"-X {variable}" for variable in program.variables)])
     say(f"building {title}")
-    command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", unfinished, program.package]
+    command: list[str | Path] = [
+        go,
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        flags,
+        "-o",
+        unfinished,
+        program.package,
+    ]
     run_aloud(command, _go_environment(), title, say, MODULES / program.module)
     unfinished.replace(target / program.name)
     say(f"built {title} in {time.monotonic() - started:.0f} s")

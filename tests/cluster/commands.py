@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cluster.cache import CannotRunError, Say
 
-HEARTBEAT_SECONDS = 20.0
+FIRST_WORD_SECONDS, HEARTBEAT_SECONDS = 2.0, 20.0
 
 
 def run_aloud(
@@ -36,8 +36,10 @@ def run_aloud(
 
 
 def _wait(process: subprocess.Popen[str], title: str, started: float, say: Say) -> str:
+    patience = FIRST_WORD_SECONDS
     while True:
         try:
-            return process.communicate(timeout=HEARTBEAT_SECONDS)[0]
+            return process.communicate(timeout=patience)[0]
         except subprocess.TimeoutExpired:
-            say(f"still making {title}: {time.monotonic() - started:.0f} s")
+            say(f"making {title}: {time.monotonic() - started:.0f} s")
+        patience = HEARTBEAT_SECONDS

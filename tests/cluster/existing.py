@@ -4,11 +4,10 @@ import base64
 import os
 import re
 import secrets
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import binaries
+from tests.cluster import binaries, pki
 from tests.cluster.api import Kubectl
 from tests.cluster.cache import CannotRunError, Say
 
@@ -34,9 +33,7 @@ class ExistingCluster:
         """A kubeconfig of any user in any groups, by a certificate that the cluster signs on request for an hour."""
         name = f"perbench-{re.sub(r'[^a-z0-9]', '-', user.lower())}-{secrets.token_hex(3)}"
         key, path = self.folder / f"{name}.key", self.folder / f"{name}.kubeconfig"
-        subject = "".join(f"/{part}" for part in (*(f"O={group}" for group in groups), f"CN={user}"))
-        command = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", key]
-        request = subprocess.run(command, capture_output=True, check=True).stdout
+        request = pki.signing_request(key, user, groups)
         signer = "kubernetes.io/kube-apiserver-client"
         spec = {"signerName": signer, "usages": ["client auth"], "expirationSeconds": 3600}
         self.kubectl.apply(
@@ -44,7 +41,7 @@ class ExistingCluster:
                 "apiVersion": "certificates.k8s.io/v1",
                 "kind": "CertificateSigningRequest",
                 "metadata": {"name": name},
-                "spec": {**spec, "request": base64.b64encode(request).decode()},
+                "spec": {**spec, "request": base64.b64encode(request.encode()).decode()},
             }
         )
         try:

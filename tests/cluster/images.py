@@ -122,7 +122,7 @@ def base_image(say: Say) -> str:
         folder.mkdir(parents=True)
         root = folder / "root"
         say(f"making {BASE_IMAGE} of Debian {SUITE}, once (about a minute)")
-        bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
+        bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root)]
         run_aloud(bootstrap, _environment(), f"Debian {SUITE}", say)
         leave_out = [f"--exclude=./{path}/*" for path in NOT_IN_BASE]
         pack = ["tar", f"--directory={root}", *leave_out, f"--file={folder}/base.tar", "--create", "."]

@@ -41,9 +41,9 @@ def registry() -> Path:
 
 @contextlib.contextmanager
 def claimed(name: str) -> Iterator[tuple[Path, int]]:
-    """A new folder for a cluster of this name, and the descriptor of its lock. Raises RuntimeError where the name is in use.
+    """A new folder for a cluster of this name, and the descriptor of its lock.
 
-    After the block the lock is held by the keeper, if one was started.
+    After the block the lock is held by the keeper, if one was started. Raises RuntimeError where the name is in use.
     """
     folder = registry() / name
     if len(str(folder) + LONGEST_SOCKET) > SOCKET_PATH_LIMIT:
@@ -145,7 +145,7 @@ def remains(name: str) -> list[str]:
     found += cgroups.existing(name)
     found += [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
     inside = cgroups.processes(name)
-    mine = [each for each in _commands() if each[0] in inside or f"{folder}/" in each[1]]
+    mine = [each for each in _commands() if each[0] in inside or name in each[1]]
     return found + [f"process {pid}: {command[:SHOWN_CHARACTERS]}" for pid, command in mine]
 
 

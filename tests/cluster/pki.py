@@ -54,6 +54,11 @@ def client(folder: Path, name: str, user: str, groups: Sequence[str] = ()) -> No
     _sign(folder, name, "ca", subject(user, groups), "clientAuth")
 
 
+def signing_request(key: Path, user: str, groups: Sequence[str]) -> str:
+    """Make a key, and return the request, in PEM, that somebody else signs it as this user in these groups."""
+    return _openssl("req", *NEW_KEY, "-subj", subject(user, groups), "-keyout", key)
+
+
 def subject(user: str, groups: Sequence[str] = ()) -> str:
     """A subject as openssl writes it: Kubernetes takes the user from CN and groups from O."""
     parts = [*(f"O={group}" for group in groups), f"CN={user}"]
@@ -108,7 +113,8 @@ def _sign(folder: Path, name: str, authority: str, who: str, usage: str, names: 
     request.unlink()
 
 
-def _openssl(*arguments: str | Path, text: str = "") -> None:
+def _openssl(*arguments: str | Path, text: str = "") -> str:
     done = subprocess.run(["openssl", *arguments], input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"openssl {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout

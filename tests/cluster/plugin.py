@@ -1,6 +1,7 @@
 """Clusters as pytest fixtures. A conftest.py imports those it uses."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.cluster import control_plane as planes
 from tests.cluster import existing, images, node
+from tests.cluster.api import Kubectl
 from tests.cluster.cache import CannotRunError, Say
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.existing import ExistingCluster
@@ -66,6 +68,17 @@ def cluster(
                 yield started
     except CannotRunError as error:
         not_run(error)
+
+
+@pytest.fixture
+def pods(cluster: Node | ExistingCluster) -> Iterator[Kubectl]:
+    """kubectl in a new namespace, in which pods can be created."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    there = cluster.kubectl.in_namespace(name)
+    there("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+    yield there
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,8 @@ class Supervisor:
             case ["kill", name]:
                 self._running[name].kill()
                 return "ok"
-        raise ValueError(f"no such command: {' '.join(words)}")
+            case _:
+                raise ValueError(f"no such command: {' '.join(words)}")
 
     def _start(self, name: str) -> None:
         component = self._components[name]

@@ -52,14 +52,18 @@ class KubeApi:
     """The API as one user sees it."""
 
     def __init__(self, kubeconfig: Path) -> None:
+        """`kubeconfig` holds a client certificate or a token, and needs no other file."""
         document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-        with NamedTemporaryFile("w", suffix=".pem") as pair:  # ssl wants a file
-            pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
-            pair.flush()
-            context.load_cert_chain(pair.name)
-        self._client = httpx2.Client(base_url=cluster["server"], verify=context, timeout=30.0, trust_env=False)
+        if "client-certificate-data" in user:
+            with NamedTemporaryFile("w", suffix=".pem") as pair:  # ssl wants a file
+                pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
+                pair.flush()
+                context.load_cert_chain(pair.name)
+        headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        server = cluster["server"]
+        self._client = httpx2.Client(base_url=server, headers=headers, verify=context, timeout=30.0, trust_env=False)
 
     def ask(
         self,
