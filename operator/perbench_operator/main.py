@@ -19,7 +19,7 @@ from kubernetes.aio.config import ConfigException
 from perbench.errors import PerbenchError
 from perbench.failures import UsageError
 from perbench_operator.api import Benchmarks, load_configuration
-from perbench_operator.configuration import OperatorConfiguration, read_configuration
+from perbench_operator.configuration import LogLevel, OperatorConfiguration, read_configuration
 from perbench_operator.health import Health
 from perbench_operator.probes import probe_routes
 from perbench_operator.watch import operator_registry, watch
@@ -37,13 +37,20 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         configuration = read_configuration(arguments.config)
-        kopf.configure(verbose=configuration.log_level == "Debug", quiet=configuration.log_level == "Warning")
+        configure_logging(configuration.log_level)
         asyncio.run(operate(configuration))
     except PerbenchError as error:
         sys.stderr.write(f"perbench-operator: {error}\n")
         sys.exit(error.exit_code)
     except asyncio.CancelledError:
         sys.exit(0)  # told to stop before the watch began
+
+
+def configure_logging(level: LogLevel) -> None:
+    """Log to standard error; of kopf's own lines, one for every event that it hands on is for Debug only."""
+    kopf.configure(verbose=level is LogLevel.DEBUG, quiet=level is LogLevel.WARNING)
+    if level is not LogLevel.DEBUG:
+        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 
 
 async def operate(configuration: OperatorConfiguration) -> None:
