@@ -87,8 +87,7 @@ def build_image(
     name = tag.rpartition("/")[2].partition(":")[0]
     ids = cache.root() / "images" / f"{name}.id"
     started = time.monotonic()
-    with cache.locked(cache.root() / "images.lock", say):
-        ids.parent.mkdir(parents=True, exist_ok=True)
+    with cache.locked(ids.with_suffix(".lock"), say):
         command = ["build", "--isolation=chroot", "--network=host", "--layers", f"--iidfile={ids}", f"--tag={tag}"]
         command += [f"--volume={CA_BUNDLE}:{CA_BUNDLE}:ro"] if Path(CA_BUNDLE).is_file() else []
         command += [f"--build-arg={key}={value}" for key, value in build_args.items()]
@@ -113,7 +112,7 @@ def base_image(say: Say) -> str:
     """Make the Debian base with Python, unless the cache has it; returns its tag. Raises CannotRunError."""
     recipe = hashlib.sha256(repr((SUITE, PACKAGES, NOT_IN_BASE, BASE_DOCKERFILE)).encode()).hexdigest()[:12]
     made = f"{BASE_IMAGE.rpartition(':')[0]}:{recipe}"
-    with cache.locked(cache.root() / "images.lock", say):
+    with cache.locked(cache.root() / "base.lock", say):
         if _buildah_knows(made):
             return BASE_IMAGE
         started = time.monotonic()
