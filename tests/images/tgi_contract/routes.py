@@ -70,7 +70,7 @@ class Routes:
         if request.method in {"GET", "HEAD"} and has_get:
             return await self._gets[request.path]()
         if has_post and not self._may(request):
-            return Response(401, [])
+            return Response(401, [], allow=None if request.method == "POST" else allow)
         if request.method != "POST" or not has_post:
             return Response(405, [], allow=allow)
         body_type, handler = self._posts[request.path]
