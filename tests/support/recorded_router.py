@@ -125,7 +125,7 @@ def _read_generated(value: dict[str, Any], found: Script, recording: Recording) 
 
 
 def _read_openai(value: dict[str, Any], found: Script) -> None:
-    usage = value.get("usage")
+    usage = value.get("usage") or {}
     for choice in value["choices"]:
         logprobs = (choice.get("logprobs") or {}).get("content")
         if logprobs:
@@ -135,7 +135,9 @@ def _read_openai(value: dict[str, Any], found: Script) -> None:
             found.sequences = found.sequences or [[]]
             found.sequences[0] += _tokens(listed)
         elif "message" in choice:
-            found.sequences = [_pieces(choice["message"]["content"], usage["completion_tokens"], choice["finish_reason"])]
+            found.sequences = [
+                _pieces(choice["message"]["content"], usage["completion_tokens"], choice["finish_reason"])
+            ]
         elif "delta" in choice:
             found.sequences = found.sequences or [[]]
             is_end = choice["finish_reason"] == "stop"
@@ -151,8 +153,8 @@ def _read_openai(value: dict[str, Any], found: Script) -> None:
 def _read_completion(choice: dict[str, Any], value: dict[str, Any], found: Script) -> None:
     while len(found.sequences) <= choice["index"]:
         found.sequences.append([])
-    usage, finish = value.get("usage"), choice["finish_reason"]
-    is_whole = usage is not None and usage["completion_tokens"] > 1 and not found.sequences[choice["index"]]
+    usage, finish = value.get("usage") or {}, choice["finish_reason"]
+    is_whole = usage.get("completion_tokens", 0) > 1 and not found.sequences[choice["index"]]
     if is_whole:
         count = usage["completion_tokens"] // len(value["choices"])
         found.sequences[choice["index"]] = _pieces(choice["text"], count, finish)

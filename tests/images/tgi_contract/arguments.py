@@ -125,16 +125,17 @@ def help_text() -> str:
 
 
 def _value(option: Option, text: str | None) -> Value:
+    if option.kind is Kind.FLAG:
+        return text is not None and text.lower() in {"y", "yes", "t", "true", "on", "1"}
+    if option.kind is Kind.TEXTS:
+        return () if text is None else (text,)
+    return None if text is None else _given_value(option, text)
+
+
+def _given_value(option: Option, text: str) -> Value:
     match option.kind:
-        case Kind.FLAG:
-            return text is not None and text.lower() in {"y", "yes", "t", "true", "on", "1"}
         case Kind.USIZES:
-            return None if text is None else tuple(_integer(option, part, Kind.USIZE) for part in text.split(","))
-        case Kind.TEXTS:
-            return () if text is None else (text,)
-    if text is None:
-        return None
-    match option.kind:
+            return tuple(_integer(option, part, Kind.USIZE) for part in text.split(","))
         case Kind.CHOICE | Kind.BOOL:
             choices = option.choices or ("true", "false")
             if text not in choices:

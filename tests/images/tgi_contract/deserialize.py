@@ -57,24 +57,26 @@ def deserialize(text: bytes, struct: Field) -> dict[str, Any]:
 
 
 def _typed(node: Node, kind: Field, path: str) -> object:
-    value = node.value
-    if value is None and kind.default is None and not kind.required:
+    if node.value is None and kind.default is None and not kind.required:
         return None
-    if kind.type == "any":
-        return plain(node)
-    if kind.type == "struct" and node.is_object:
-        return _struct(node, kind, path)
-    if kind.type == "strings" and isinstance(value, list) and not node.is_object:
-        return [_typed(item, Field("string", True), f"{path}[{index}]") for index, item in enumerate(_items(node))]
-    if kind.type == "string" and isinstance(value, str):
-        return value
-    if kind.type == "bool" and isinstance(value, bool):
-        return value
+    match kind.type:
+        case "any":
+            return plain(node)
+        case "struct" if node.is_object:
+            return _struct(node, kind, path)
+        case "strings" if isinstance(node.value, list) and not node.is_object:
+            return [_typed(item, Field("string", True), f"{path}[{index}]") for index, item in enumerate(_items(node))]
+        case _:
+            return _scalar(node, kind, path)
+
+
+def _scalar(node: Node, kind: Field, path: str) -> object:
+    value, limit = node.value, UNSIGNED.get(kind.type)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind.type == "f32" and is_number:
-        assert isinstance(value, int | float)
+    if (kind.type == "string" and isinstance(value, str)) or (kind.type == "bool" and isinstance(value, bool)):
+        return value
+    if kind.type == "f32" and is_number and isinstance(value, int | float):
         return float(value)
-    limit = UNSIGNED.get(kind.type)
     if limit and is_number and isinstance(value, int):
         if 0 <= value < limit:
             return value

@@ -116,8 +116,6 @@ class Engine:
                 async for step, answer in steps:
                     has_ended = answer is not None
                     yield step, answer
-            if not has_ended:
-                raise ModelError("the model ended without a reason")
         except ModelError as error:
             has_ended = True
             raise ApiFailureError(generation_failed(str(error))) from error
@@ -157,6 +155,7 @@ class Engine:
                 seed = prepared.asked.seed if prepared.asked.sampling.do_sample else None
                 yield step, Answer(generation.text(), input_length, tuple(generation.steps), seed, prefill, timings)
                 return
+        raise ModelError("the model ended without a reason")
 
     async def _prefill(self, prepared: Prepared) -> tuple[Candidate, ...]:
         logprobs = await self._model.logprobs(prepared.prompt)

@@ -9,6 +9,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 import httptools
+from typing_extensions import override
 
 Headers = list[tuple[str, str]]
 
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._is_draining = False
+        self.gone = asyncio.Event()
         self._begin()
 
     def _begin(self) -> None:
@@ -91,11 +93,13 @@ class Connection(asyncio.Protocol):
 
     # The socket.
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._all.add(self)
 
+    @override
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
@@ -105,16 +109,20 @@ class Connection(asyncio.Protocol):
             self._write(f"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: {_now()}\r\n\r\n".encode())
             self._close()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._all.discard(self)
+        self.gone.set()
         self._may_write.set()
         if self._task is not None:
             self._task.cancel()
 
+    @override
     def pause_writing(self) -> None:
         self._may_write.clear()
 
+    @override
     def resume_writing(self) -> None:
         self._may_write.set()
 
@@ -168,10 +176,11 @@ class Connection(asyncio.Protocol):
         """Whether the connection can be used again."""
         response = await self._answer(request)
         keeps_alive = request.keeps_alive and not self._is_draining
-        self._write(head(response, request, keeps_alive=keeps_alive, date=_now()))
+        start = head(response, request, keeps_alive=keeps_alive, date=_now())
         if isinstance(response.body, bytes):
-            self._write(b"" if request.method == "HEAD" else response.body)
+            self._write(start + (b"" if request.method == "HEAD" else response.body))
             return keeps_alive
+        self._write(start)
         is_chunked = request.version == "1.1"
         async with contextlib.aclosing(response.body) as parts:
             async for part in parts:

@@ -17,7 +17,7 @@ class JsonSyntaxError(Exception):
 class Node:
     """A value with the place where it ends. Objects hold their members in order, a repeated key twice."""
 
-    value: "str | int | float | bool | None | list[Node] | list[tuple[str, Node]]"
+    value: "str | int | float | bool | list[Node] | list[tuple[str, Node]] | None"
     is_object: bool
     end: int
     """Offset after its last byte."""

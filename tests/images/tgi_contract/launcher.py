@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -31,15 +32,18 @@ THREADS = "TGI_CONTRACT_THREADS"
 """Variable: threads that compute."""
 
 
+SHARD_SPAN = "shard-manager"
+
+
 class Launcher:
     """One start of the server."""
 
     def __init__(self, arguments: Arguments, environment: Mapping[str, str]) -> None:
         self._arguments, self._environment = arguments, environment
-        self._limits: Limits | None = None
+        self._is_up = False
 
-    def _log(self, message: str, **others: str | int | None) -> None:
-        line = log.Line(message, **others)  # type: ignore[arg-type]
+    def _log(self, message: str, level: str = "INFO", target: str = log.LAUNCHER, span: str | None = None) -> None:
+        line = log.Line(message, level, target, span, rank=0 if span == SHARD_SPAN else None)
         text = log.render(line, datetime.now(UTC), as_json=self._arguments.flag("json_output"))
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -60,11 +64,9 @@ class Launcher:
         stopping.cancel()
         if not self._is_up and not serving.done():
             serving.cancel()
-            self._log("Terminating shard", span="shard-manager", rank=0)
+            self._log("Terminating shard", span=SHARD_SPAN)
         with contextlib.suppress(asyncio.CancelledError):
             await serving
-
-    _is_up = False
 
     def _shard_settings(self) -> ShardSettings:
         model_id = str(self._arguments.text("model_id"))
@@ -87,21 +89,18 @@ class Launcher:
         return max(1, int(SUPPORTED_TOKENS * self._arguments.fraction("cuda_memory_fraction")))
 
     async def _serve(self, limits: Limits, settings: ShardSettings, stop: asyncio.Event) -> None:
-        self._log("Starting shard", span="shard-manager", rank=0)
+        self._log("Starting shard", span=SHARD_SPAN)
         began = time.monotonic()
-        refusal = args.shard_refusal(self._arguments)
         try:
-            if refusal is not None:
-                raise ShardStartError(refusal)
-            async with running_shard(settings, self._environment) as shard:
+            async with running_shard(settings, self._environment, args.shard_refusal(self._arguments)) as shard:
                 caching = self._environment.get("PREFIX_CACHING", "1").lower() not in {"0", "false"}
                 async with connect(shard.url, prefix_caching=caching) as model:
                     await self._await_shard(model, shard, began)
                     await self._serve_web(limits, settings, shard, model, stop)
                     self._log("Shutting down shards")
-            self._log("shard terminated", span="shard-manager", rank=0)
+            self._log("shard terminated", span=SHARD_SPAN)
         except ShardStartError as error:
-            self._log(f"Shard complete standard error output:\n{error}", level="ERROR", span="shard-manager", rank=0)
+            self._log(f"Shard complete standard error output:\n{error}", level="ERROR", span=SHARD_SPAN)
             self._log("Shard 0 failed to start", level="ERROR")
             self._log("Shutting down shards")
             raise LauncherExitError(1, "Error: ShardCannotStart\n") from error
@@ -114,9 +113,9 @@ class Launcher:
                 raise ShardStartError(f"exit code {shard.process.returncode}")
             if time.monotonic() - reported >= SHARD_REPORT_SECONDS:
                 reported = time.monotonic()
-                self._log("Waiting for shard to be ready...", span="shard-manager", rank=0)
+                self._log("Waiting for shard to be ready...", span=SHARD_SPAN)
             await asyncio.sleep(SHARD_POLL_SECONDS)
-        self._log(f"Shard ready in {time.monotonic() - began:.9f}s", span="shard-manager", rank=0)
+        self._log(f"Shard ready in {time.monotonic() - began:.9f}s", span=SHARD_SPAN)
 
     async def _serve_web(
         self, limits: Limits, settings: ShardSettings, shard: Shard, model: LlamaModel, stop: asyncio.Event
@@ -201,7 +200,7 @@ class Launcher:
 
 
 def _reason(error: OSError) -> str:
-    return f"{error.strerror} (os error {error.errno})"
+    return f"{os.strerror(error.errno or 0)} (os error {error.errno})"
 
 
 def main(words: list[str], environment: Mapping[str, str]) -> int:

@@ -85,9 +85,9 @@ class LlamaModel:
                     yield Token(held.id, held.piece, held.logprob, held.special, is_end, held.top)
                     held = None
                 hidden = event["tokens_predicted"] - len(made) - (0 if event["stop"] else 1)
-                for token in await self._hidden(asked, made, hidden, event):
-                    made.append(token)
-                    yield Token(token, self._pieces[token], None, top=None if asked.top == 0 else ())
+                for unseen in await self._hidden(asked, made, hidden, event):
+                    made.append(unseen)
+                    yield Token(unseen, self._pieces[unseen], None, top=None if asked.top == 0 else ())
                 if event["stop"]:
                     return
                 token = await self._token(event, asked.top)

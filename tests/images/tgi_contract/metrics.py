@@ -1,7 +1,8 @@
 """The router's figures and how `/metrics` shows them. Pure but for its own counts.
 
-A series appears when it is first used, so that `/metrics` is empty before the first generation. Names, help, buckets and
-layout are those of the recordings in tests/golden/tgi; the router's order changes from start to start, this one's does not.
+A series appears when it is first used, so that `/metrics` is empty before the first generation. Names, help, buckets
+and layout are those of the recordings in tests/golden/tgi; the router's order changes from start to start, this one's
+does not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -127,7 +128,8 @@ class Metrics:
         self.observe("tgi_request_validation_duration", timings.validation)
         self.observe("tgi_request_queue_duration", timings.queue)
         self.observe("tgi_request_inference_duration", timings.inference)
-        self.observe("tgi_request_mean_time_per_token_duration", timings.inference / tokens)
+        per_token = int(timings.inference * 1e9 / tokens) / 1e9  # the router divides whole nanoseconds
+        self.observe("tgi_request_mean_time_per_token_duration", per_token)
         self.observe("tgi_request_generated_tokens", tokens)
 
     def exposition(self) -> bytes:

@@ -52,7 +52,7 @@ class Model(Protocol):
         """Tokens as they are made, the end token included, `limit` at most. Raises ModelError."""
 
     async def logprobs(self, prompt: Sequence[Piece]) -> list[float | None]:
-        """What the model gives each token of the prompt after those before it; None for the first. Raises ModelError."""
+        """What the model gives each token of the prompt after those before it. None: the first. Raises ModelError."""
 
     async def is_special(self, piece: Piece) -> bool:
         """Whether it is a token of the model's markup."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.images.tgi_contract import bodies, openai, wire
+from tests.images.tgi_contract.arguments import VERSION
 from tests.images.tgi_contract.deserialize import BodyError, Field, deserialize
 from tests.images.tgi_contract.engine import ApiFailureError, Engine
 from tests.images.tgi_contract.generation import Answer, best_first
@@ -62,21 +63,22 @@ class Routes:
     async def answer(self, request: Request) -> Response:
         """The response to any request."""
         has_get, has_post = request.path in self._gets, request.path in self._posts
-        if not has_get and not has_post:
-            return Response(404, [])
         allow = ",".join((["GET", "HEAD"] if has_get else []) + (["POST"] if has_post else []))
+        if not allow:
+            return Response(404, [])
         if request.method == "OPTIONS":
             return _preflight(allow)
         if request.method in {"GET", "HEAD"} and has_get:
             return await self._gets[request.path]()
+        is_post = request.method == "POST" and has_post
         if has_post and not self._may(request):
-            return Response(401, [], allow=None if request.method == "POST" else allow)
-        if request.method != "POST" or not has_post:
-            return Response(405, [], allow=allow)
+            return Response(401, [], allow=None if is_post else allow)
+        return await self._post(request) if is_post else Response(405, [], allow=allow)
+
+    async def _post(self, request: Request) -> Response:
         body_type, handler = self._posts[request.path]
         try:
-            body = _read(request, body_type)
-            return await handler(body, time.perf_counter())
+            return await handler(_read(request, body_type), time.perf_counter())
         except BodyError as error:
             return Response(error.status, TEXT, error.text.encode())
         except ApiFailureError as failure:
@@ -108,7 +110,7 @@ class Routes:
             "validation_workers": identity.validation_workers,
             "max_client_batch_size": identity.max_client_batch_size,
             "router": "text-generation-router",
-            "version": wire.VERSION,
+            "version": VERSION,
             "sha": wire.SHA,
             "docker_label": wire.DOCKER_LABEL,
         }

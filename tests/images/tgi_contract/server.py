@@ -1,11 +1,10 @@
 """The web server: it listens when the model is ready, and ends gracefully. A rim: sockets."""
 
 import asyncio
+import contextlib
 
 from tests.images.tgi_contract.http1 import Connection
 from tests.images.tgi_contract.routes import Routes
-
-POLL_SECONDS = 0.02
 
 
 class Server:
@@ -20,13 +19,14 @@ class Server:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self, seconds: float) -> bool:
-        """Take no new connection, close idle ones, finish what runs. False: `seconds` passed and the rest was cut off."""
+        """Take no new connection, close idle ones, finish what runs. False: after `seconds` the rest was cut off."""
         self._server.close()
         for connection in list(self._connections):
             connection.drain()
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self._connections and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(POLL_SECONDS)
+        gone = [connection.gone.wait() for connection in self._connections]
+        if gone:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*gone), seconds)
         left = list(self._connections)
         for connection in left:
             connection.abort()

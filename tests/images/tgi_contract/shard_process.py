@@ -42,8 +42,12 @@ class Shard:
 
 
 @asynccontextmanager
-async def running_shard(settings: ShardSettings, environment: Mapping[str, str]) -> AsyncIterator[Shard]:
-    """A shard, ended with the block. Raises ShardStartError."""
+async def running_shard(
+    settings: ShardSettings, environment: Mapping[str, str], refusal: str | None = None
+) -> AsyncIterator[Shard]:
+    """A shard, ended with the block. `refusal`: why the real one would not start. Raises ShardStartError."""
+    if refusal is not None:
+        raise ShardStartError(refusal)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", MODULE),
         stdin=asyncio.subprocess.PIPE,

@@ -10,7 +10,7 @@ from tests.images.tgi_contract.metrics import Metrics
 from tests.images.tgi_contract.routes import Identity, Routes
 from tests.images.tgi_contract.server import listen
 from tests.images.tgi_contract.validation import Rules
-from tests.support.recorded_router import RECORDINGS, Recording, ScriptedModel, recordings, script
+from tests.support.recorded_router import Recording, ScriptedModel, recordings, script
 
 GROUPS = ("generate", "stream", "compat", "chat", "completions", "errors", "get", "tokenize", "key", "failures")
 CASES = [case for group in GROUPS for case in recordings(group)]
@@ -64,7 +64,7 @@ async def exchange(routes: Routes, request: bytes) -> bytes:
 
 
 def normalised(response: bytes, recording: Recording) -> bytes:
-    replaced = MEASURED
+    replaced: tuple[tuple[bytes, bytes], ...] = MEASURED
     if b'"do_sample": true' in recording.request and b'"seed"' not in recording.request:
         replaced = (*MEASURED, *RANDOM)
     for pattern, replacement in replaced:
