@@ -62,6 +62,7 @@ class Script:
     failure: str | None = None
     has_template: bool = True
     is_healthy: bool = True
+    seconds_per_token: float = 0.0
 
 
 def script(recording: Recording) -> Script:
@@ -264,7 +265,7 @@ class ScriptedModel:
         scripted = self._script.sequences
         tokens = scripted[index] if index < len(scripted) else [Token(9, b" x", -1.0)] * asked.limit
         for token in with_characters_split([] if self._script.failure and not scripted else tokens):
-            await asyncio.sleep(0)  # sequences take turns, as those of one batch do
+            await asyncio.sleep(self._script.seconds_per_token)  # sequences take turns, as those of one batch do
             yield token
         if self._script.failure:
             raise ModelError(self._script.failure.replace('\\"', '"'))

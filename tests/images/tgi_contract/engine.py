@@ -138,9 +138,9 @@ class Engine:
                     chunk = prepared.chunks[(step.index - 1) // validation.CHUNK]
                     self.metrics.scheduled(input_length + step.index - 1, chunk)
                 self.metrics.token()
-                if self._batch.is_first(place):
-                    method = "prefill" if step.index == 1 or step.begins_chunk else "decode"
-                    self.metrics.forward(method, came - last, self._clock() - came)
+                is_prefill = step.index == 1 or step.begins_chunk
+                if is_prefill or self._batch.is_first(place):
+                    self.metrics.forward("prefill" if is_prefill else "decode", came - last, self._clock() - came)
                 last = came
                 if step.finish is None:
                     yield step, None

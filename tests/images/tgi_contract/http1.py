@@ -52,11 +52,10 @@ def head(response: Response, request: Request, *, keeps_alive: bool, date: str) 
     """Status line and headers, in the router's order."""
     headers = [*response.headers, *(CORS if response.has_cors else [])]
     headers += [("allow", response.allow)] if response.allow else []
-    headers += [("connection", "close")] if not keeps_alive and request.version == "1.1" else []
-    if isinstance(response.body, bytes):
-        headers.append(("content-length", str(len(response.body))))
-    elif request.version == "1.1":
-        headers.append(("transfer-encoding", "chunked"))
+    is_whole, is_new = isinstance(response.body, bytes), request.version == "1.1"
+    headers += [("content-length", str(len(response.body)))] if isinstance(response.body, bytes) else []
+    headers += [("connection", "close")] if is_new and not keeps_alive else []
+    headers += [("transfer-encoding", "chunked")] if is_new and not is_whole else []
     status = HTTPStatus(response.status)
     lines = [f"HTTP/{request.version} {status.value} {REASONS.get(status, status.phrase)}"]
     lines += [f"{name}: {value}" for name, value in [*headers, ("date", date)]]
@@ -72,9 +71,9 @@ class Connection(asyncio.Protocol):
     """One connection: requests one after the other."""
 
     def __init__(
-        self, answer: Callable[[Request], Awaitable[Response]], body_limit: int, all_: "set[Connection]"
+        self, answer: Callable[[Request], Awaitable[Response]], body_limit: int, connections: "set[Connection]"
     ) -> None:
-        self._answer, self._body_limit, self._all = answer, body_limit, all_
+        self._answer, self._body_limit, self._all = answer, body_limit, connections
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._requests: deque[Request] = deque()

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from huggingface_hub import AsyncInferenceClient
 
-from tests.support.contract_server import MODEL, ContractServer, events, free_port, started
+from tests.support.contract_server import JSON, MODEL, ContractServer, events, free_port, started
 from tests.support.processes import descendants, nothing_stays, wait_until
 
 COUNTING = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,"
 """The model does not end this by itself."""
+SHORT = {"inputs": "x", "parameters": {"max_new_tokens": 1}}
 STORY = {"inputs": "Once upon a time", "parameters": {"max_new_tokens": 8, "details": True}}
 
 
@@ -141,31 +142,21 @@ def test_too_large_a_body_is_refused(server: ContractServer) -> None:
 
 
 def test_overload_is_429_and_an_event(tmp_path: Path) -> None:
-    with nothing_stays(), started(tmp_path, MAX_CONCURRENT_REQUESTS="1", API_KEY="") as server:
+    with nothing_stays(), started(tmp_path, MAX_CONCURRENT_REQUESTS="1") as server:
         server.wait_until_open()
         assert server.get("/metrics") == (200, b"")
         holder = server.connect()
         long = {"inputs": COUNTING, "parameters": {"max_new_tokens": 200}}
-        headers = {"Content-Type": "application/json", "Authorization": "Bearer "}
-        holder.request("POST", "/generate_stream", json.dumps(long), headers)
+        holder.request("POST", "/generate_stream", json.dumps(long), JSON)
         response = holder.getresponse()
         assert response.readline().startswith(b"data: ")
-        status, body = refused(server, "/generate", headers)
+        status, body = server.post("/generate", SHORT)
         assert (status, body) == (429, b'{"error":"Model is overloaded","error_type":"overloaded"}')
-        status, body = refused(server, "/generate_stream", headers)
+        status, body = server.post("/generate_stream", SHORT)
         assert (status, body) == (200, b'data: {"error":"Model is overloaded","error_type":"overloaded"}\n\n')
         holder.close()
-        wait_until(lambda: refused(server, "/generate", headers)[0] == 200, "the permit is back")
+        wait_until(lambda: server.post("/generate", SHORT)[0] == 200, "the permit is back")
         assert b'tgi_request_failure{err="dropped"} 1\n' in server.get("/metrics")[1]
-
-
-def refused(server: ContractServer, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    connection = server.connect()
-    connection.request("POST", path, json.dumps({"inputs": "x", "parameters": {"max_new_tokens": 1}}), headers)
-    response = connection.getresponse()
-    status, body = response.status, response.read()
-    connection.close()
-    return status, body
 
 
 def test_the_port_opens_when_the_model_is_ready_and_sigterm_lets_streams_end(tmp_path: Path) -> None:
@@ -180,7 +171,7 @@ def test_the_port_opens_when_the_model_is_ready_and_sigterm_lets_streams_end(tmp
         idle.request("GET", "/health")
         idle.getresponse().read()
         request = {"inputs": COUNTING, "parameters": {"max_new_tokens": 40, "details": True}}
-        busy.request("POST", "/generate_stream", json.dumps(request), {"Content-Type": "application/json"})
+        busy.request("POST", "/generate_stream", json.dumps(request), JSON)
         response = busy.getresponse()
         first = response.readline()
         server.process.send_signal(signal.SIGTERM)
@@ -204,7 +195,7 @@ def test_streams_are_cut_off_when_the_time_for_a_graceful_end_is_over(tmp_path: 
         server.wait_until_open()
         busy = server.connect()
         request = {"inputs": COUNTING, "parameters": {"max_new_tokens": 1000}}
-        busy.request("POST", "/generate_stream", json.dumps(request), {"Content-Type": "application/json"})
+        busy.request("POST", "/generate_stream", json.dumps(request), JSON)
         response = busy.getresponse()
         assert response.readline().startswith(b"data: ")
         server.process.send_signal(signal.SIGTERM)
@@ -212,6 +203,19 @@ def test_streams_are_cut_off_when_the_time_for_a_graceful_end_is_over(tmp_path: 
             response.read()
         assert server.process.wait(30) == 0
         busy.close()
+
+
+def test_sigterm_while_the_model_loads_is_an_end(tmp_path: Path) -> None:
+    with nothing_stays(), started(tmp_path, TGI_CONTRACT_LOAD_SECONDS="600") as server:
+        wait_until(lambda: "Starting shard" in server.log.read_text(), "it starts")
+        assert server.stop() == 0
+
+
+def test_the_key_is_asked_for(tmp_path: Path) -> None:
+    with nothing_stays(), started(tmp_path, API_KEY="sesame") as server:
+        server.wait_until_open()
+        assert server.post("/generate", SHORT) == (401, b"")
+        assert server.get("/health") == (200, b"")
 
 
 def test_it_ends_with_the_shard(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ RANDOM = ((rb'"seed":\d+', b'"seed":N'), (rb"content-length: \d+", b"content-len
 """Where the router draws a seed, its digits differ in number too."""
 
 
-def served(recording: Recording, permits: int = 128) -> Routes:
+def served(recording: Recording, permits: int = 128, seconds_per_token: float = 0.0) -> Routes:
     narrow = recording.case.startswith("H-json-log")
     rules = Rules(
         max_best_of=2,
@@ -33,7 +33,9 @@ def served(recording: Recording, permits: int = 128) -> Routes:
         max_total_tokens=768 if narrow else 4096,
         grammar_support=True,
     )
-    model = ScriptedModel(script(recording))
+    said = script(recording)
+    said.seconds_per_token = seconds_per_token
+    model = ScriptedModel(said)
     settings = Settings(rules, permits, slots=32, batch_tokens=16384, prefill_logprobs=True)
     identity = Identity(
         model_id="/srv/tgi/model/tiny-llama",
@@ -87,3 +89,19 @@ def test_answers_as_the_router_did_with_both_permits_taken(recording: Recording)
         assert sorted(response.split(b"\r\n")) == sorted(expected.split(b"\r\n"))
     else:
         assert response == expected
+
+
+def test_what_runs_when_the_server_is_stopped_is_answered_and_the_connection_closed() -> None:
+    (recording,) = recordings("shutdown")
+
+    async def stopped() -> bytes:
+        server = await listen(served(recording, seconds_per_token=0.05), "127.0.0.1", 0, payload_limit=2_000_000)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(recording.request)
+        await asyncio.sleep(0.2)
+        assert await server.stop(seconds=30)
+        response = await reader.read()
+        writer.close()
+        return response
+
+    assert normalised(asyncio.run(stopped()), recording) == normalised(recording.response, recording)
