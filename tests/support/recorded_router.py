@@ -84,7 +84,7 @@ def script(recording: Recording) -> Script:
             _read(value, found, recording)
     if len(found.turns) > 1 and prompt_tokens:
         found.prompt_lengths = [found.prompt_lengths[0] - 1, 1]
-    _read_tokenized(values, found, recording.body)
+    _read_tokenized(values, found)
     return found
 
 
@@ -167,13 +167,12 @@ def _read_completion(choice: dict[str, Any], value: dict[str, Any], found: Scrip
     _end(found.sequences[choice["index"]], finish)
 
 
-def _read_tokenized(values: Sequence[Any], found: Script, body: str) -> None:
+def _read_tokenized(values: Sequence[Any], found: Script) -> None:
     listed = values
     if values and isinstance(values[0], dict) and "tokenize_response" in values[0]:
         listed = values[0]["tokenize_response"]
     if not listed or not isinstance(listed[0], dict) or "start" not in listed[0]:
         return
-    del body
     at = 0
     for index, each in enumerate(listed):
         shared = sum(1 for later in listed[index + 1 :] if later["start"] == each["start"] and later["stop"] > at)

@@ -166,6 +166,9 @@ class Connection(asyncio.Protocol):
                 if not await self._respond(request):
                     self._close()
                     return
+        except Exception:
+            self._close()  # no answer, as where the router panics
+            raise
         finally:
             self._task = None
         if self._is_draining:
