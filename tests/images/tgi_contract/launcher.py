@@ -15,6 +15,7 @@ from tests.images.tgi_contract.arguments import Arguments, LauncherExitError, Li
 from tests.images.tgi_contract.engine import Engine, Settings
 from tests.images.tgi_contract.llama_model import LlamaModel, connect
 from tests.images.tgi_contract.metrics import Metrics
+from tests.images.tgi_contract.model import ModelError
 from tests.images.tgi_contract.models import ModelNotFoundError, model_file
 from tests.images.tgi_contract.routes import Identity, Routes
 from tests.images.tgi_contract.server import Server, check_free, listen
@@ -143,7 +144,10 @@ class Launcher:
         self._log("Warming up model", target=log.BACKEND)
         if limits.max_total_tokens > settings.context:
             raise self._web_failed(f"Error: Backend(NotEnoughMemory({limits.max_total_tokens}))")
-        await model.warm_up()
+        try:
+            await model.warm_up()
+        except ModelError as error:
+            raise self._web_failed(f"Error: Backend(Generation({error}))") from error
         self._log(f"Setting max batch total tokens to {settings.context}", target=log.BACKEND)
         self._log("Using backend V3", target=log.BACKEND)
         metrics = Metrics(limits.max_input_tokens, limits.max_total_tokens)

@@ -9,7 +9,7 @@ import orjson
 
 from tests.images.tgi_contract import llama_requests as ask
 from tests.images.tgi_contract.generation import Token
-from tests.images.tgi_contract.model import Asked, ModelError, Piece, TemplateError
+from tests.images.tgi_contract.model import Asked, ModelError, Piece, TemplateError, UnreachableError
 
 Json = dict[str, Any]
 PREFIX = b"data: "
@@ -41,6 +41,8 @@ class LlamaModel:
         """The messages as one prompt."""
         try:
             answer = await self._post("/apply-template", {"messages": [dict(message) for message in messages]})
+        except UnreachableError:
+            raise
         except ModelError as error:
             raise TemplateError(str(error)) from error
         return str(answer["prompt"])
@@ -125,15 +127,15 @@ class LlamaModel:
                     raise ModelError(_message(await response.aread()))
                 yield _parsed(response)
         except httpx2.HTTPError as error:
-            raise ModelError(BROKEN if has_answered else REFUSED) from error
+            raise UnreachableError(BROKEN if has_answered else REFUSED) from error
 
     async def _post(self, path: str, body: Json) -> Json:
         try:
             response = await self._client.post(path, content=orjson.dumps(body))
         except httpx2.ConnectError as error:
-            raise ModelError(REFUSED) from error
+            raise UnreachableError(REFUSED) from error
         except httpx2.HTTPError as error:
-            raise ModelError(BROKEN) from error
+            raise UnreachableError(BROKEN) from error
         if response.status_code != httpx2.codes.OK:
             raise ModelError(_message(response.content))
         answer: Json = orjson.loads(response.content)

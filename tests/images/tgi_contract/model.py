@@ -12,6 +12,10 @@ class ModelError(Exception):
     """The model server failed; the message is what a client is told after "Server error: "."""
 
 
+class UnreachableError(ModelError):
+    """The model server is gone."""
+
+
 class TemplateError(Exception):
     """The messages do not fit the chat template."""
 
@@ -46,7 +50,7 @@ class Model(Protocol):
         """The text's tokens. `special`: with the tokens that the model puts before every text."""
 
     async def template(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """The messages as one prompt. Raises TemplateError; None of it is tokenized."""
+        """The messages as one prompt. Raises TemplateError, and ModelError."""
 
     def generate(self, asked: Asked) -> AsyncGenerator[Token, None]:
         """Tokens as they are made, the end token included, `limit` at most. Raises ModelError."""

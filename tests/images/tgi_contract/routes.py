@@ -13,7 +13,7 @@ from tests.images.tgi_contract.deserialize import BodyError, Field, deserialize
 from tests.images.tgi_contract.engine import ApiFailureError, Engine
 from tests.images.tgi_contract.generation import Answer, best_first
 from tests.images.tgi_contract.http1 import Request, Response
-from tests.images.tgi_contract.model import Model, TemplateError
+from tests.images.tgi_contract.model import Model, ModelError, TemplateError
 from tests.images.tgi_contract.streams import interleaved, kept_alive
 from tests.images.tgi_contract.validation import ValidationError, check_best_of, check_streaming
 
@@ -210,6 +210,8 @@ class Routes:
             return await self._model.template(messages)
         except TemplateError as error:
             raise ApiFailureError(wire.ApiError(422, f"Template error: {error}", "template_error")) from error
+        except ModelError as error:
+            raise ApiFailureError(wire.generation_failed(str(error))) from error
 
     async def _chat(self, body: Json, started: float) -> Response:
         self._count()
