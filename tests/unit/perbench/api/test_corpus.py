@@ -10,9 +10,8 @@ from perbench.api.crd import editor_schema, resource_schema
 from perbench.api.messages import mistakes
 from perbench.api.reading import check_text, describe, parse
 from perbench.api.resource import PERBenchmark
-from perbench.api.rules import ApiObject, Rule
 from perbench.api.yamltext import read_documents
-from tests.support.api_corpus import BAD, GOOD, REFUSERS, LimitCase, limit_cases, refuser
+from tests.support.api_corpus import BAD, GOOD, REFUSERS, LimitCase, all_rules, limit_cases, refuser
 from tests.support.golden import assert_golden
 
 SCHEMA = jsonschema.Draft202012Validator(editor_schema())
@@ -20,11 +19,6 @@ SCHEMA = jsonschema.Draft202012Validator(editor_schema())
 
 def by_stem(paths: list[Path]) -> list[object]:
     return [pytest.param(path, id=path.stem) for path in paths]
-
-
-def all_rules(cls: type = ApiObject) -> list[Rule]:
-    own = list(cls.__dict__.get("RULES", ()))
-    return own + [rule for child in cls.__subclasses__() for rule in all_rules(child)]
 
 
 @pytest.mark.parametrize("path", by_stem(GOOD))

@@ -1,0 +1,108 @@
+"""Reading from an API server by hand, for what is waited for before anything else can be asked; and kubectl."""
+
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ASK_SECONDS = 5.0
+PAUSE_SECONDS = 0.05
+
+
+class Api:
+    """An API server on loopback, asked as its administrator."""
+
+    def __init__(self, port: int, pki: Path) -> None:
+        self._server = f"https://127.0.0.1:{port}"
+        self._context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self._context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+
+    def get(self, path: str) -> str:
+        """The body at a path. Raises OSError, of which urllib's errors are subclasses."""
+        with urllib.request.urlopen(f"{self._server}{path}", context=self._context, timeout=ASK_SECONDS) as answer:
+            return str(answer.read().decode())
+
+    def answers(self, path: str) -> bool:
+        """Whether there is a body at this path."""
+        try:
+            self.get(path)
+        except OSError:
+            return False
+        return True
+
+    def node_is_usable(self, name: str) -> bool:
+        """Whether a node is ready, and pods may be put on it."""
+        try:
+            node = json.loads(self.get(f"/api/v1/nodes/{name}"))
+        except OSError:
+            return False
+        ready = any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
+        return ready and not node["spec"].get("taints")
+
+
+def wait_until(done: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for a condition, with a deadline. Raises TimeoutError that names what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
+        time.sleep(PAUSE_SECONDS)
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with one kubeconfig; `namespace` is that of commands which name no other."""
+
+    program: Path
+    kubeconfig: Path
+    namespace: str = "default"
+    cache: Path | None = None
+    """Folder for what kubectl keeps; by default beside the kubeconfig, never in the user's home."""
+
+    def run(self, *arguments: str, document: object = None, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a command, whatever comes of it. `document` goes to its standard input, as JSON unless it is text."""
+        text = document if isinstance(document, str) else json.dumps(document)
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "KUBECACHEDIR": str((self.cache or self.kubeconfig.parent) / "kubectl-cache"),
+        }
+        return subprocess.run(
+            [self.program, f"--namespace={self.namespace}", *arguments],
+            input=None if document is None else text,
+            stdin=subprocess.DEVNULL if document is None else None,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=seconds,
+            check=False,
+        )
+
+    def __call__(self, *arguments: str, document: object = None, seconds: float = 60.0) -> str:
+        """What a command that must succeed prints. Raises RuntimeError with what kubectl says."""
+        done = self.run(*arguments, document=document, seconds=seconds)
+        if done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """An object, or a list of them, as `kubectl get` returns it in JSON."""
+        return json.loads(self("get", *arguments, "--output=json"))
+
+    def apply(self, *documents: object) -> None:
+        """Apply objects."""
+        self("apply", "--filename=-", document={"apiVersion": "v1", "kind": "List", "items": list(documents)})
+
+    def in_namespace(self, namespace: str) -> "Kubectl":
+        """The same in another namespace."""
+        return replace(self, namespace=namespace)
+
+    def as_user(self, kubeconfig: Path) -> "Kubectl":
+        """The same as the user of another kubeconfig."""
+        return replace(self, kubeconfig=kubeconfig)

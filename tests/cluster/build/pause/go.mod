@@ -1,0 +1,3 @@
+module perbench.test/cluster/pause
+
+go 1.26

@@ -1,0 +1,5 @@
+"""One node for all tests here."""
+
+from tests.cluster.plugin import cluster, own_node, pods
+
+__all__ = ["cluster", "own_node", "pods"]

@@ -1,0 +1,191 @@
+"""The charts on a real node: installed, changed, rolled back, two side by side, removed.
+
+What needs no pods, such as upgrades of the CRD, is in tests/apiserver/test_charts.py.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.node import Node
+from tests.support import largest
+from tests.support.charts import CHARTS, PROGRAMS, Helm, helm_program
+from tests.support.processes import wait_until
+
+IMAGE = ("--set", "imageRegistry=perb.local,images.operator.repository=operator,images.operator.tag=dev")
+"""The image that the node holds."""
+CRD = "crd/perbenchmarks.perbench.dev"
+LONG = 180.0
+
+
+def helm_of(name: str, node: Node, request: pytest.FixtureRequest, folders: pytest.TempPathFactory) -> Helm:
+    return Helm(helm_program(name, request.config), folders.mktemp(name), node.kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def helm(request: pytest.FixtureRequest, own_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 4."""
+    return helm_of(PROGRAMS["helm 4"], own_node, request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def either(request: pytest.FixtureRequest, own_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 4, then Helm 3."""
+    return helm_of(PROGRAMS[request.param], own_node, request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def crds(own_node: Node, helm: Helm) -> Iterator[None]:
+    """The CRD by its chart; gone afterwards with everything of its kind."""
+    helm("install", "perbench-crds", CHARTS / "perbench-crds", "--wait", "--namespace", "default")
+    wait_until(lambda: own_node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served")
+    yield
+    helm("uninstall", "perbench-crds", "--namespace", "default")
+    own_node.kubectl("delete", CRD, "--wait")
+
+
+@pytest.fixture
+def namespaces(own_node: Node) -> Iterator[list[str]]:
+    names = ["perbench-a", "perbench-b", "team-a", "team-b"]
+    for name in names:
+        own_node.kubectl("create", "namespace", name)
+    # The pods must be allowed where only restricted ones are.
+    for name in names[:2]:
+        own_node.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield names
+    own_node.kubectl("delete", "namespace", "--wait", *names, seconds=LONG)
+
+
+def install(helm: Helm, namespace: str, *arguments: str | Path, command: str = "install") -> str:
+    place = ("--namespace", namespace, "--wait", "--timeout", "120s")
+    return helm(command, "perbench", CHARTS / "perbench", *place, *IMAGE, *arguments, seconds=LONG)
+
+
+def benchmark(name: str) -> dict[str, Any]:
+    models = [{"name": "a", "model": "packaged:smollm2-135m"}]
+    tasks = [{"name": "topics", "preset": "PackagedTopics"}]
+    return largest.metadata(name) | {"spec": {"models": models, "tasks": tasks}}
+
+
+def logs(own_node: Node, namespace: str) -> str:
+    return own_node.kubectl.in_namespace(namespace)("logs", "deployment/perbench-operator")
+
+
+def generation_and_config(own_node: Node, namespace: str) -> tuple[int, str]:
+    kubectl = own_node.kubectl.in_namespace(namespace)
+    deployment = kubectl.get("deployment", "perbench-operator")
+    config = kubectl.get("configmap", "perbench-operator")
+    return deployment["metadata"]["generation"], config["data"]["operator.yaml"]
+
+
+@pytest.mark.usefixtures("crds")
+def test_install_upgrade_rollback_uninstall(own_node: Node, either: Helm, namespaces: list[str]) -> None:
+    place, team = namespaces[0], namespaces[2]
+    notes = install(either, place)
+    assert f"kubectl rollout status -n {place} deployment/perbench-operator" in notes
+    own_node.kubectl.in_namespace(team).apply(benchmark("first"))
+    wait_until(lambda: f"{team}/first: 1 model, 1 task" in logs(own_node, place), "the operator sees a benchmark")
+
+    first = generation_and_config(own_node, place)
+    install(either, place, "--set", f"watch.namespaces={{{team}}}", command="upgrade")
+    second = generation_and_config(own_node, place)
+    assert (second[0] > first[0], second[1] != first[1]) == (True, True)
+    wait_until(lambda: f"watching {team};" in logs(own_node, place), "the new pod has the new settings")
+    wait_until(lambda: f"{team}/first: 1 model" in logs(own_node, place), "it sees what was there before")
+
+    either("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    assert generation_and_config(own_node, place)[1] == first[1]
+    wait_until(lambda: "watching all namespaces;" in logs(own_node, place), "the old settings are back")
+
+    either("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    assert left(own_node, place) == []
+    assert own_node.kubectl.in_namespace(team).get("perb", "first")["spec"]
+
+
+@pytest.mark.usefixtures("crds")
+def test_the_pod_runs_with_nothing_it_does_not_need(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
+    place = namespaces[0]
+    install(helm, place, "--set", "networkPolicy.egress.enabled=true")
+    kubectl = own_node.kubectl.in_namespace(place)
+    (pod,) = kubectl.get("pods", "--selector=app.kubernetes.io/component=operator")["items"]
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+    name = pod["metadata"]["name"]
+    looks = "import os; print(os.getuid(), open('/proc/self/status').read())"
+    said = kubectl("exec", name, "--", "python", "-c", looks)
+    assert said.startswith("65532 ")
+    assert "CapEff:\t0000000000000000" in said
+    assert "NoNewPrivs:\t1" in said
+    assert "Seccomp:\t2" in said
+    write = kubectl.run("exec", name, "--", "python", "-c", "open('/tmp/a', 'w')")
+    assert "Read-only file system" in write.stderr
+    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+
+
+@pytest.mark.usefixtures("crds")
+def test_two_releases_side_by_side(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
+    """Two teams, each with an operator that watches its namespace and knows nothing of the other."""
+    place_a, place_b, team_a, team_b = namespaces
+    pairs = ((place_a, team_a), (place_b, team_b))
+    for place, team in pairs:
+        install(helm, place, "--set", f"watch.namespaces={{{team}}}")
+    for _, team in pairs:
+        own_node.kubectl.in_namespace(team).apply(benchmark("own"))
+    for place, team in pairs:
+        wait_until(lambda place=place, team=team: f"{team}/own:" in logs(own_node, place), f"{place} sees {team}")
+    assert f"{team_b}/own" not in logs(own_node, place_a)
+    assert f"{team_a}/own" not in logs(own_node, place_b)
+
+    helm("uninstall", "perbench", "--namespace", place_a, "--wait", "--timeout", "120s", seconds=LONG)
+    assert left(own_node, place_a) == []
+    own_node.kubectl.in_namespace(team_b).apply(benchmark("later"))
+    wait_until(lambda: f"{team_b}/later:" in logs(own_node, place_b), "the other release goes on")
+    refused = create_as(own_node, "stranger", team_b)
+    assert "may not create pods in namespace" in refused.stderr or "cannot create resource" in refused.stderr
+    helm("uninstall", "perbench", "--namespace", place_b, "--wait", "--timeout", "120s", seconds=LONG)
+    assert left(own_node, place_b) == []
+
+
+@pytest.mark.usefixtures("crds")
+def test_kubernetes_own_roles_get_their_part(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
+    """`view` may look, `edit` may write; who may write may create pods, so the admission policy lets them."""
+    place, _, team, other = namespaces
+    install(helm, place)
+    for user, role in (("viewer", "view"), ("writer", "edit")):
+        own_node.kubectl.in_namespace(team)("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
+
+    def may(user: str, verb: str, namespace: str) -> bool:
+        kubectl = own_node.kubectl.in_namespace(namespace).as_user(own_node.kubeconfig_for(user))
+        return kubectl.run("auth", "can-i", verb, "perbenchmarks.perbench.dev").returncode == 0
+
+    wait_until(lambda: may("writer", "create", team), "the roles are aggregated")
+    assert may("viewer", "watch", team)
+    assert not may("viewer", "create", team)
+    assert not may("writer", "create", other)
+    done = create_as(own_node, "writer", team)
+    assert done.returncode == 0, done.stderr
+    assert create_as(own_node, "viewer", team).returncode != 0
+    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+
+
+def create_as(own_node: Node, user: str, namespace: str) -> subprocess.CompletedProcess[str]:
+    kubectl = own_node.kubectl.in_namespace(namespace).as_user(own_node.kubeconfig_for(user))
+    return kubectl.run("create", "--filename=-", document=benchmark(f"by-{user}"))
+
+
+def left(own_node: Node, namespace: str) -> list[str]:
+    """What is still there of a release that was uninstalled, inside and outside its namespace."""
+    kinds = "all,configmap,serviceaccount,role,rolebinding,networkpolicy"
+    cluster = "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
+    label = "--selector=app.kubernetes.io/name=perbench"
+    inside = own_node.kubectl.get(kinds, "--all-namespaces", label)["items"]
+    outside = own_node.kubectl.get(cluster, label)["items"]
+    names = [f"{each['kind']} {each['metadata']['name']}" for each in (*inside, *outside) if ours(each, namespace)]
+    return [name for name in names if not name.startswith(("Pod ", "ReplicaSet "))]  # garbage is collected later
+
+
+def ours(document: dict[str, Any], namespace: str) -> bool:
+    release = document["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace")
+    return release == namespace

@@ -1,0 +1,65 @@
+from perbench_operator.health import ANSWER_LIMIT_SECONDS, TICK_LIMIT_SECONDS, Health
+
+
+def test_live_as_long_as_the_loop_goes_round() -> None:
+    health = Health(100.0)
+    assert health.not_live(100.0 + TICK_LIMIT_SECONDS) is None
+    assert health.not_live(191.0) == "the loop stands still for 91 s"
+    health.tick(191.0)
+    assert health.not_live(191.0) is None
+
+
+def test_the_api_has_no_part_in_being_live() -> None:
+    health = Health(0.0)
+    health.refused("no answer")
+    health.tick(1000.0)
+    assert health.not_live(1000.0) is None
+    assert health.not_ready(1000.0) == "no answer"
+
+
+def test_not_ready_before_the_first_answer() -> None:
+    assert Health(0.0).not_ready(0.0) == "the API has not answered yet"
+
+
+def test_ready_when_all_that_was_listed_has_been_seen() -> None:
+    health = Health(0.0)
+    health.seen("early")
+    health.listed(1.0, {"early", "a", "b"})
+    assert health.not_ready(1.0) == "2 benchmarks are listed and have not come through the watch yet"
+    health.seen("a")
+    assert not health.caught_up
+    health.seen("b")
+    assert health.caught_up
+    assert health.not_ready(1.0) is None
+
+
+def test_an_empty_list_is_done_at_once() -> None:
+    health = Health(0.0)
+    health.listed(1.0, ())
+    assert health.not_ready(1.0) is None
+
+
+def test_what_was_deleted_before_the_watch_began_is_not_waited_for() -> None:
+    health = Health(0.0)
+    health.listed(1.0, {"gone"})
+    assert not health.caught_up
+    health.listed(2.0, ())
+    assert health.caught_up
+
+
+def test_caught_up_once_is_caught_up() -> None:
+    """Later ones come through the watch, and are not waited for."""
+    health = Health(0.0)
+    health.listed(1.0, ())
+    health.listed(2.0, {"new"})
+    assert health.not_ready(2.0) is None
+
+
+def test_not_ready_when_the_api_has_been_silent() -> None:
+    health = Health(0.0)
+    health.listed(0.0, ())
+    health.refused("403")
+    assert health.not_ready(ANSWER_LIMIT_SECONDS) is None
+    assert health.not_ready(61.0) == "no answer from the API for 61 s: 403"
+    health.answered(61.0)
+    assert health.not_ready(61.0) is None
