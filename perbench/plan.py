@@ -125,6 +125,9 @@ class Plan(Document):
     tasks: tuple[TaskSpec, ...]
     memory: MemorySource | None = None
     seed: int = 42
+    calibrate_seconds: float | None = Field(ge=5, le=120, default=None)
+    """Before anything is asked of the target, so long is spent on finding out how exactly this machine measures. None:
+    it is not."""
 
     def to_json(self) -> str:
         """As a bench process reads it: only what was set, since optional fields of the API refuse empty values."""

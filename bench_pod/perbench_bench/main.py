@@ -1,4 +1,5 @@
 """`perbench-bench PLAN.json --output DIR`: all stages of one model in one round, one file per finished stage.
+DIR/calibration.json where the plan asks for it.
 
 Exit 0: every stage is recorded. 4: stopped, DIR/failure.json says why. 2: bad plan. 130: interrupted.
 """
@@ -18,6 +19,7 @@ from perbench.failures import Blame, Failure, RunError, UsageError, shorten
 from perbench.files import WriteError, write_atomically, write_error
 from perbench.plan import Plan
 from perbench.progress import Progress
+from perbench_bench.calibration import calibrate
 from perbench_bench.memory import MemoryReader
 from perbench_bench.prompts import few_items, fit_prompt_length, fit_record, requests_of_items, synthetic_requests
 from perbench_bench.session import Session, open_session, origin_of, preflight
@@ -28,6 +30,7 @@ from perbench_bench.tasks.synthetic import LengthFit, prompt
 from perbench_bench.unloaded import unloaded_load, unloaded_task, with_items_of
 
 INTERRUPTED = 130
+CALIBRATION = "calibration.json"
 PREFLIGHT_TOKENS = 8
 
 
@@ -44,6 +47,8 @@ def main() -> None:
     except UsageError as error:
         sys.stderr.write(f"perbench-bench: {error}\n")
         sys.exit(error.exit_code)
+    if plan.calibrate_seconds is not None:
+        record_calibration(plan.calibrate_seconds, arguments.output)
     sys.exit(uvloop.run(_run_until_signal(plan, tasks, arguments.output)))
 
 
@@ -57,6 +62,18 @@ def read_plan(path: Path) -> Plan:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise UsageError(f"{path}: not a plan: {where}: {first['msg']}") from error
+
+
+def record_calibration(seconds: float, output: Path) -> None:
+    """OUTPUT/calibration.json, once: an attempt that goes on with the stages does not measure the machine again."""
+    file = output / CALIBRATION
+    if file.exists():
+        return
+    try:
+        found = calibrate(seconds, lambda _load: None)
+        write_atomically(file, found.model_dump_json(by_alias=True))
+    except (RunError, WriteError) as error:  # the run itself will say what it could measure
+        sys.stderr.write(f"perbench-bench: no calibration: {error}\n")
 
 
 async def _run_until_signal(plan: Plan, tasks: list[ResolvedTask], output: Path) -> int:

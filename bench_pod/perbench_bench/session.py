@@ -118,7 +118,7 @@ async def open_session(target: Target, load: LoadPlan, seed: int) -> Session:
     Raises UsageError (`origin_of`) and RunError: the name cannot be resolved, or too few files may be open.
     """
     origin = origin_of(target)
-    make_room_for(load.concurrency or 1)
+    make_room_for(load.most_in_flight, least=load.concurrency or 1)
     run_queue = RunQueue(asyncio.get_running_loop())
     await run_queue.prepare()
     for attempt in range(RESOLVE_ATTEMPTS):

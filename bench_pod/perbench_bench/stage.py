@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from perbench.failures import Blame, Failure, RunError, shorten
-from perbench.plan import LoadPlan
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, ServerEvidence, StageRecord
 from perbench_bench.engine.feed import Feed
@@ -54,7 +53,7 @@ async def run_stage(
         held = memory.stop() if memory else None
     aborted = _aborted(run.recorder, session.target.url)
     if not feed.measured_sent:
-        raise RunError(aborted or _nothing_measured(plan.load))
+        raise RunError(aborted or _nothing_measured(plan, feed))
     server = await _server_side(watch, reading, feed, run.seen.totals, plan.task.max_tokens)
     again = await _ask_again(session, plan, run.recorder) if aborted is None else {}
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
@@ -124,6 +123,10 @@ def _progress(plan: StagePlan, phase: StagePhase, feed: Feed) -> Progress:
     return Progress(task=plan.task.name, repeat=plan.place.repeat, phase=phase, completed=done, total=total)
 
 
-def _nothing_measured(load: LoadPlan) -> Failure:
+def _nothing_measured(plan: StagePlan, feed: Feed) -> Failure:
+    load = plan.load
+    if feed.window_start is not None and not feed.time_limited:
+        message = f"no request was due within {plan.window_seconds:g} s at this rate: raise --duration or --rate"
+        return Failure(blame=Blame.MEASUREMENT, reason="NothingDue", message=message)
     message = f"load.maxSeconds ({load.max_seconds:g}) passed before the warm-up was over; raise it or warm up less"
     return Failure(blame=Blame.TARGET, reason="StageTimeLimit", message=message)

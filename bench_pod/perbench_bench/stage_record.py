@@ -44,8 +44,7 @@ class StageEnd:
 def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     """Put it together, with the verdict."""
     feed, seen, load = end.feed, end.seen, plan.load
-    window_ns = (feed.window_end or 0) - (feed.window_start or 0)
-    client = client_record(seen, load, window_ns, end.use)
+    client = client_record(seen, load, feed, end.use)
     findings: list[Finding] = list(judge_client(seen, client, load, end.use))
     asked = plan.task.synthetic.input_tokens if plan.task.synthetic else None
     findings += judge_stage(
@@ -64,7 +63,7 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
         rate=load.arrivals.rate if load.arrivals else None,
         warmup_requests=feed.warmup_sent,
         filler_requests=feed.filler_sent,
-        window_seconds=window_ns / 1e9,
+        window_seconds=feed.window_ns / 1e9,
         output_tokens_in_window=round(seen.window.output_tokens),
         requests_in_window=seen.window.requests,
         requests=_columns(plan.task, end),

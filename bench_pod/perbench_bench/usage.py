@@ -24,21 +24,20 @@ def read_usage() -> Usage:
     )
 
 
-def make_room_for(connections: int) -> None:
-    """See to it that so many connections can be open at once.
+def make_room_for(connections: int, *, least: int) -> None:
+    """See to it that so many connections can be open at once, as far as that is allowed.
 
-    The limit in force is often far below the one allowed; it is raised as far as that. Raises RunError where that is
-    not enough.
+    The limit in force is often far below the one allowed. Raises RunError where not even `least` can be open.
     """
-    needed = connections + SPARE_DESCRIPTORS
+    wanted, needed = connections + SPARE_DESCRIPTORS, least + SPARE_DESCRIPTORS
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if now >= needed or now == resource.RLIM_INFINITY:
+    if now >= wanted or now == resource.RLIM_INFINITY:
         return
-    allowed = needed if most == resource.RLIM_INFINITY else min(most, needed)
+    allowed = wanted if most == resource.RLIM_INFINITY else max(now, min(most, wanted))
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
     if allowed < needed:
         message = (
-            f"{connections} connections need {needed} open files, and this process may have {most}: raise the limit"
+            f"{least} connections need {needed} open files, and this process may have {most}: raise the limit"
             " (ulimit -Hn), or lower the concurrency"
         )
         raise RunError(Failure(blame=Blame.LOAD_GENERATOR, reason="TooFewDescriptors", message=message))

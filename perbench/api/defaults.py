@@ -50,8 +50,8 @@ VALIDITY = ValiditySpec(
     client_error_tail_percent=10,
     read_delay_milliseconds="0.1",
     read_delay_percent=5,
-    read_delay_tail_milliseconds=1,
-    read_delay_tail_percent=5,
+    read_delay_tail_milliseconds="1.5",
+    read_delay_tail_percent="7.5",
     concurrency_percent=95,
     on_time_percent=98,
 )

@@ -54,9 +54,10 @@ class ValiditySpec(ApiObject):
     read_delay_percent: Percent | None = None
     """As much, in percent of the median time per output token. Default 5."""
     read_delay_tail_milliseconds: PositiveNumber | None = None
-    """One chunk in twenty may wait longer than this before it is read, or `readDelayTailPercent`. Default 1."""
+    """One chunk in twenty may wait longer than this before it is read, or `readDelayTailPercent`. Default
+    "1.5"."""
     read_delay_tail_percent: Percent | None = None
-    """As much, in percent of the 95th percentile of the time between tokens. Default 5."""
+    """As much, in percent of the 95th percentile of the time between tokens. Default "7.5"."""
     concurrency_percent: Percent | None = None
     """Closed loop: at least this share of the concurrency must really be in flight. Default 95."""
     on_time_percent: Percent | None = None

@@ -43,5 +43,5 @@ def _row(cells: Sequence[str]) -> str:
     return (f"{first:<{WIDTHS[0]}}" + "".join(f"{c:>{w}}" for c, w in zip(rest, WIDTHS[1:], strict=True))).rstrip()
 
 
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f}"
+def _signed(value: float) -> str:
+    return f"{value:+.2f}"

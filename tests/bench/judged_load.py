@@ -142,8 +142,7 @@ async def _load(url: str, wanted: Wanted) -> _Told:
     warmup = 2 * (wanted.concurrency or 5)
     load = prepare(session, lambda _: request, Limits(warmup, 0.0, wanted.requests), seed=3)
     use = await carry_out(session, load)
-    window = (load.feed.window_end or 0) - (load.feed.window_start or 0)
-    record = client_record(load.seen, wanted.plan, window, use)
+    record = client_record(load.seen, wanted.plan, load.feed, use)
     findings = judge_client(load.seen, record, wanted.plan, use)
     return _Told(load.seen, load.feed, tuple(f"{f.rule}: {f.measured:.3g} > {f.threshold:.3g}" for f in findings))
 

@@ -10,7 +10,6 @@ import uvloop
 from perbench.api.load import Arrival
 from perbench.api.models import Protocol
 from perbench.plan import ArrivalPlan, LoadPlan, Target
-from perbench.results import Finding
 from perbench_bench.calibration.ladder import (
     CONCURRENCIES,
     RATES,
@@ -27,10 +26,11 @@ from perbench_bench.engine.feed import Limits
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client
 from perbench_bench.load_run import LoadRun, carry_out, prepare
 from perbench_bench.session import Session, open_session
-from perbench_bench.truth import Record, Script, truth_server
+from perbench_bench.truth import Record, Script, TruthProcess, truth_server
 from perbench_bench.truth.delay import constant, spread_around
 from perbench_bench.truth.judge import Error, errors, severity
 from perbench_bench.truth.script import Timing
+from perbench_bench.usage import make_room_for
 
 REFERENCE = Reference(ttft_ms=50.0, itl_ms=10.0, tokens=8)
 """Answers of a fast server: what is added to them would show."""
@@ -45,83 +45,70 @@ CLOSING_SECONDS = 1.0
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One load that has run."""
-
-    asked: float
-    load: LoadPlan
-    run: LoadRun
-    use: ClientUse
-    findings: tuple[Finding, ...]
-
-    @property
-    def tried(self) -> Tried:
-        """With the engine's own verdict."""
-        return Tried(self.asked, not self.findings)
-
-
 def calibrate(seconds: float, say: Say) -> Calibration:
     """Try loads for so many seconds at most; `say` is told which. Raises RunError: the server did not start."""
     began = time.monotonic()
     script = Script(timing=Timing(first_ms=spread_around(REFERENCE.ttft_ms), gap_ms=constant(REFERENCE.itl_ms)))
     with truth_server(script, max_seconds=seconds + 60) as server:
         until = began + seconds - CLOSING_SECONDS
-        rates, concurrencies = uvloop.run(_measure(server.url, seconds, until, say))
-        record = server.record
-    by_rate = tuple(_step(measured, record) for measured in rates)
-    by_concurrency = tuple(_step(measured, record) for measured in concurrencies)
+        by_rate, by_concurrency = uvloop.run(_measure(server, seconds, until, say))
     return Calibration(
         reference=REFERENCE,
         rate_trusted=trusted_up_to(by_rate),
         concurrency_trusted=trusted_up_to(by_concurrency),
-        rates=by_rate,
-        concurrencies=by_concurrency,
+        rates=tuple(by_rate),
+        concurrencies=tuple(by_concurrency),
         seconds=time.monotonic() - began,
         advice=advice_for(by_rate, by_concurrency),
     )
 
 
-async def _measure(url: str, seconds: float, until: float, say: Say) -> tuple[list[Measured], list[Measured]]:
+async def _measure(server: TruthProcess, seconds: float, until: float, say: Say) -> tuple[list[Step], list[Step]]:
     """Both ladders; the first may take half of the time."""
-    target = Target(url=url, protocol=Protocol.TGI, model="truth")
+    make_room_for(2 * round(max(CONCURRENCIES)), least=1)
+    target = Target(url=server.url, protocol=Protocol.TGI, model="truth")
     session = await open_session(target, LoadPlan(concurrency=1, max_seconds=seconds), seed=1)
     window = max(LEAST_WINDOW_SECONDS, seconds * SHARE_OF_STEP)
     half = time.monotonic() + (until - time.monotonic()) / 2
-    rates = await _climb(session, ladder_for(RATES, seconds), _open_load, "requests/s", window, half, say)
-    concurrencies = await _climb(
-        session, ladder_for(CONCURRENCIES, seconds), _closed_load, "in flight", window, until, say
-    )
+    bench = Bench(session, server, window, say)
+    rates = await bench.climb(ladder_for(RATES, seconds), _open_load, "requests/s", half)
+    concurrencies = await bench.climb(ladder_for(CONCURRENCIES, seconds), _closed_load, "in flight", until)
     return rates, concurrencies
 
 
-async def _climb(
-    session: Session, ladder: Sequence[float], load_of: Callable[[float], LoadPlan], unit: str, window: float,
-    until: float, say: Say,
-) -> list[Measured]:  # fmt: skip
-    """Up one ladder, as far as loads pass and time allows."""
-    done: list[Measured] = []
-    while (asked := following(ladder, [measured.tried for measured in done])) is not None:
-        if time.monotonic() + window + SPARE_SECONDS > until:
-            break
-        say(f"{asked:g} {unit}")
-        done.append(await _run(session, asked, load_of(asked), window))
-    return done
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What loads are tried with."""
 
+    session: Session
+    server: TruthProcess
+    window: float
+    """Seconds of one load."""
+    say: Say
 
-async def _run(session: Session, asked: float, load: LoadPlan, window: float) -> Measured:
-    """One load of about so many seconds."""
-    per_second = asked if load.arrivals else asked / REFERENCE.seconds
-    least = 0 if load.concurrency is None else 4 * load.concurrency
-    count = max(round(per_second * window), least, 20)
-    session = replace(session, load=load)
-    request = session.request("calibrate", REFERENCE.tokens)
-    warmup = max(4, round(per_second * REFERENCE.seconds))
-    run = prepare(session, lambda _: request, Limits(warmup, 0.0, count), seed=round(asked))
-    use = await asyncio.wait_for(carry_out(session, run), timeout=60)
-    window_ns = (run.feed.window_end or 0) - (run.feed.window_start or 0)
-    client = client_record(run.seen, load, window_ns, use)
-    return Measured(asked, load, run, use, tuple(judge_client(run.seen, client, load, use)))
+    async def climb(
+        self, ladder: Sequence[float], load_of: Callable[[float], LoadPlan], unit: str, until: float
+    ) -> list[Step]:
+        """Up one ladder, as far as loads can be trusted and time allows."""
+        done: list[Step] = []
+        while (asked := following(ladder, [Tried(step.asked, step.trusted) for step in done])) is not None:
+            if time.monotonic() + self.window + SPARE_SECONDS > until:
+                break
+            self.say(f"{asked:g} {unit}")
+            done.append(await self._try(asked, load_of(asked)))
+        return done
+
+    async def _try(self, asked: float, load: LoadPlan) -> Step:
+        """One load of about as many seconds as the window."""
+        per_second = asked if load.arrivals else asked / REFERENCE.seconds
+        least = 0 if load.concurrency is None else 4 * load.concurrency
+        count = max(round(per_second * self.window), least, 20)
+        session = replace(self.session, load=load)
+        request = session.request("calibrate", REFERENCE.tokens)
+        warmup = max(4, round(per_second * REFERENCE.seconds))
+        run = prepare(session, lambda _: request, Limits(warmup, 0.0, count), seed=round(asked))
+        use = await asyncio.wait_for(carry_out(session, run), timeout=60)
+        return _step(asked, load, run, use, self.server.snapshot())
 
 
 def _open_load(rate: float) -> LoadPlan:
@@ -132,24 +119,23 @@ def _closed_load(concurrency: float) -> LoadPlan:
     return LoadPlan(concurrency=round(concurrency), max_seconds=60)
 
 
-def _step(measured: Measured, record: Record) -> Step:
+def _step(asked: float, load: LoadPlan, run: LoadRun, use: ClientUse, record: Record) -> Step:
     """A load with the server's record beside the engine's own verdict."""
-    run, load = measured.run, measured.load
+    client = client_record(run.seen, load, run.feed, use)
+    findings = list(judge_client(run.seen, client, load, use))
     found = errors(run.seen, run.feed, record, load.concurrency)
     by_name = {error.figure: error for error in found}
-    window_ns = (run.feed.window_end or 0) - (run.feed.window_start or 0)
-    client = client_record(run.seen, load, window_ns, measured.use)
     spoiled = tuple(f"{error.figure} off by {error.amount:.3g}" for error in found if error.severity > 1)
     return Step(
-        asked=measured.asked,
-        trusted=not measured.findings and severity(found) <= 1,
+        asked=asked,
+        trusted=not findings and severity(found) <= 1,
         ttft_error_ms=_amount(by_name, "ttft_sent_mean"),
         itl_error_ms=_amount(by_name, "itl_mean"),
         rate_error_percent=_percent(by_name["request_rate"]),
-        concurrency_error_percent=_percent(by_name["concurrency"]) if "concurrency" in by_name else None,
+        concurrency_error_percent=_percent(by_name["concurrency"]),
         client_error_ms=client.error_p50_ms,
-        reasons=(*(finding.rule for finding in measured.findings), *spoiled),
-        advice=measured.findings[0].advice if measured.findings else "",
+        reasons=(*(finding.rule for finding in findings), *spoiled),
+        advice=findings[0].advice if findings else "",
     )
 
 

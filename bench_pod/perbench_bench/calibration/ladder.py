@@ -47,8 +47,8 @@ class Step(Document):
     """Of the mean time between tokens."""
     rate_error_percent: float
     """Of the request rate."""
-    concurrency_error_percent: float | None = None
-    """Of the requests in flight. None: an open loop."""
+    concurrency_error_percent: float
+    """Of the requests in flight: of those asked for (closed loop), or of their mean (open loop)."""
     client_error_ms: float | None
     """What the engine itself says it added to the median request."""
     reasons: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Calibration(Document):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A load, and whether the engine's own verdict passed it."""
+    """A load, and whether it was trusted."""
 
     asked: float
     passed: bool

@@ -15,6 +15,8 @@ from perbench.plan import ArrivalPlan
 from perbench_bench.engine.arrivals import EndlessArrivals, schedule_ns
 
 NS = 1_000_000_000
+TYPICAL_OF = 21
+"""Requests over which a typical duration is taken."""
 
 
 class Role(StrEnum):
@@ -61,10 +63,13 @@ class Feed:
         self.warmup_sent = 0
         self.warmup_ended = 0
         self.warmup_durations: list[int] = []
+        """Of the first requests: under a load that is too much those that follow take ever longer."""
         self.filler_sent = 0
         self.window_start: int | None = None
         self.window_end: int | None = None
         self.time_limited = False
+        self.overdue = 0
+        """Requests that were due in a window that was closed by time, and had not left."""
         self._aborted = False
         self._spare_sent = 0
 
@@ -73,13 +78,18 @@ class Feed:
         """Whether nothing more is sent: the load was aborted, or the last measured request has ended."""
         return self._aborted or (self.window_end is not None and self.measured_ended == self.measured_sent)
 
+    @property
+    def window_ns(self) -> int:
+        """Length of the window; 0: it was never open."""
+        return (self.window_end or 0) - (self.window_start or 0)
+
     def ended(self, ticket: Ticket, duration_ns: int) -> None:
         """A request has ended, however, so long after it was sent."""
         if ticket.role is Role.MEASURED:
             self.measured_ended += 1
         elif ticket.role is Role.WARMUP:
             self.warmup_ended += 1
-            if duration_ns > 0:  # 0: it was never sent
+            if duration_ns > 0 and len(self.warmup_durations) < TYPICAL_OF:  # 0: it was never sent
                 self.warmup_durations.append(duration_ns)
 
     def abort(self, now: int) -> None:
@@ -118,7 +128,7 @@ class Feed:
     def measured(self, now: int) -> Ticket | None:
         """The next measured ticket, closing the window with the last one; None when time is up."""
         limits = self.limits
-        close = self._closing_time()
+        close = self.closing_time()
         if close is not None and now >= close:
             self.time_limited = limits.deadline_ns is not None and close == limits.deadline_ns
             self.window_end = close
@@ -139,7 +149,8 @@ class Feed:
             self.filler_sent += 1
         return ticket
 
-    def _closing_time(self) -> int | None:
+    def closing_time(self) -> int | None:
+        """When the window is closed, or the warm-up given up, whatever was sent by then."""
         limits, start = self.limits, self.window_start
         times = [limits.deadline_ns] if limits.deadline_ns is not None else []
         if limits.window_seconds is not None and start is not None:
@@ -186,6 +197,25 @@ class OpenFeed(Feed):
         durations = self.warmup_durations
         return not least or (bool(durations) and now - self.started >= least * median(durations))
 
+    @property
+    def next_event(self) -> int:
+        """When something is to be done: a request leaves, or time is up."""
+        close = self.closing_time() if self.window_end is None else None
+        return self.due if close is None else min(self.due, close)
+
+    def expire(self, now: int) -> None:
+        """End what time ends by `now`."""
+        close = self.closing_time()
+        if close is None or now < close or self.window_end is not None:
+            return
+        if self.window_start is None:
+            self.is_warm(now)
+            return
+        start, sent = self.window_start, self.measured_sent
+        self.measured(now)
+        self.overdue = sum(start + offset <= close for offset in self._offsets[sent:])
+        self._fill(now)
+
     def take(self, now: int) -> Ticket | None:
         """The request that is due by `now`; None: nothing leaves, as the window opens, or all is over."""
         if self.window_start is None:
@@ -194,7 +224,7 @@ class OpenFeed(Feed):
                 return None
             return None if self.finished else self._spare(Role.WARMUP)
         if self.window_end is None:
-            ticket = self.measured(now)
+            ticket = self.measured(now)  # time is not up: what it ends has been ended (`expire`)
             if self.window_end is None:
                 self.due = self.window_start + self._offsets[self.measured_sent]
             else:

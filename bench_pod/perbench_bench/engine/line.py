@@ -100,7 +100,7 @@ class Line:
                 )
         except (OSError, TimeoutError) as error:
             now = owner.clock()
-            exchange.sent = now
+            exchange.sent, exchange.connect_ns = now, now - since
             ours = error.errno in OUR_OWN_LACK
             exchange.finish(Ending.NO_RESOURCES if ours else Ending.NOT_CONNECTED, now, _why(error, origin))
             return

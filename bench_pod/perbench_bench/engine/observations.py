@@ -34,8 +34,6 @@ class WindowSums:
 
     output_tokens: float = 0.0
     requests: int = 0
-    ended: int = 0
-    """Requests that ended inside, well or badly."""
     in_flight_ns: int = 0
     """Time inside the window, summed over the requests that were under way."""
     lost_ns: int = 0
@@ -143,7 +141,6 @@ class Observations:
     def _add_to_window(self, exchange: Exchange, reply: Reply, feed: Feed, tokens: list[float]) -> None:
         window = self.window
         if feed.in_window(exchange.end) and exchange.ending not in NOT_SENT:
-            window.ended += 1
             window.requests += reply.outcome is Outcome.SUCCESS
         if under_way := feed.overlap(exchange.sent, exchange.end):
             window.in_flight_ns += under_way

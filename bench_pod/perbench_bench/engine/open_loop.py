@@ -49,7 +49,7 @@ class OpenLoop(LoadLoop):
     @override
     def begin(self) -> None:
         """Wait for the first arrival."""
-        self._timer.arm(self._open_feed.due)
+        self._timer.arm(self._open_feed.next_event)
 
     @override
     def close(self) -> None:
@@ -64,9 +64,17 @@ class OpenLoop(LoadLoop):
         self.ended(exchange)
 
     def _send_due(self) -> None:
+        try:
+            self._send_what_is_due()
+        except Exception as error:  # noqa: BLE001 - a fault of our own must end the run: no timer would fire again
+            self.fault(error)
+
+    def _send_what_is_due(self) -> None:
         feed = self._open_feed
         for _ in range(BURST):
-            now, due = self.clock(), feed.due
+            now = self.clock()
+            feed.expire(now)
+            due = feed.due
             if due > now or feed.finished:
                 break
             if ticket := feed.take(now):
@@ -74,7 +82,7 @@ class OpenLoop(LoadLoop):
         if feed.finished:
             self.stop_if_over()
         else:
-            self._timer.arm(feed.due)
+            self._timer.arm(feed.next_event)
 
     def _send(self, ticket: Ticket, due: int, now: int) -> None:
         if self._in_flight >= self._max_in_flight:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perbench.results import Finding, Outcome
-from perbench_bench.engine.feed import Feed
+from perbench_bench.engine.feed import TYPICAL_OF, Feed
 from perbench_bench.engine.observations import NONE, Observations, milliseconds
 
 STEADY_DIFFERENCE = 0.10
@@ -31,25 +31,29 @@ def judge_stage(
             rule="load.maxSeconds was reached before every item was sent",
             advice="raise load.maxSeconds, lower the task's limit, or raise the concurrency",
         )  # fmt: skip
+    saturated = list(_keeping_up(seen, feed)) if open_loop else []
+    yield from saturated
     if steadiness:
-        yield from _steadiness(seen)
+        yield from _steadiness(seen, excused=bool(saturated))
     yield from _cached(seen)
     yield from _uneven(seen.totals.by_address())
     if input_tokens is not None:
         yield from _input_length(seen, input_tokens)
-    if open_loop and feed.window_start is not None and feed.window_end is not None:
-        yield from _keeping_up(seen, feed.window_start, feed.window_end)
 
 
-def _keeping_up(seen: Observations, start: int, end: int) -> Iterator[Finding]:
+def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
     """TargetSaturated: more arrives than is completed, and what is under way grows beyond what chance explains.
 
-    Valid all the same: it is what the server does at this rate. Requests held back count as arrived.
+    Valid all the same: it is what the server does at this rate. Looked at from one typical duration after the window
+    opened, since before that an empty server only fills. Requests held back count as arrived.
     """
-    arrivals = len(seen.rows)
-    if not arrivals or end <= start:
+    if feed.window_start is None or feed.window_end is None:
         return
-    percent = 100 * seen.window.ended / arrivals
+    start, end = feed.window_start + _typical_duration(seen), feed.window_end
+    arrived = int((seen.due > start).sum())
+    if not arrived or end <= start:
+        return
+    percent = 100 * _ended_between(seen, start, end) / arrived
     quarter = (end - start) // 4
     early, late = (_in_flight(seen, at, at + quarter) for at in (start, end - quarter))
     rising = late > early + 2 * sqrt(max(early, 1.0)) or seen.held_back > 0
@@ -63,6 +67,20 @@ def _keeping_up(seen: Observations, start: int, end: int) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _typical_duration(seen: Observations) -> int:
+    """Median of the first requests that were answered, in ns: later ones of an overloaded server take ever longer."""
+    known = np.flatnonzero((seen.sent != NONE) & (seen.end > seen.sent))
+    first = known[np.argsort(seen.sent[known], kind="stable")][:TYPICAL_OF]
+    return int(np.median(seen.end[first] - seen.sent[first])) if first.size else 0
+
+
+def _ended_between(seen: Observations, start: int, end: int) -> int:
+    """Requests of any role that ended after `start` and by `end`; those that were never sent did not."""
+    sent = seen.end > seen.sent
+    measured = int((sent & (seen.end > start) & (seen.end <= end)).sum())
+    return measured + sum(start < ended <= end for _, ended in seen.spare_in_window)
+
+
 def _in_flight(seen: Observations, start: int, end: int) -> float:
     """Requests under way between two stamps, mean over that time."""
     measured = (seen.sent != NONE) & (seen.end != NONE)
@@ -72,13 +90,14 @@ def _in_flight(seen: Observations, start: int, end: int) -> float:
     return float(inside.sum()) / max(end - start, 1)
 
 
-def _steadiness(seen: Observations) -> Iterator[Finding]:
+def _steadiness(seen: Observations, *, excused: bool) -> Iterator[Finding]:
+    """`excused`: a server that does not keep up cannot be steady, and is told so."""
     done = np.array([i for i, row in seen.rows.items() if row.outcome is Outcome.SUCCESS], dtype=np.int64)
     drift = mean_duration_drift(seen.sent[done], milliseconds(seen.end[done] - seen.sent[done]))
     if drift is None or abs(drift[0]) < STEADY_DIFFERENCE or drift[1] < STEADY_ERRORS:
         return
     yield Finding(
-        code="NotSteady", invalidates=len(seen.rows) >= STEADY_JUDGED_FROM, measured=drift[0] * 100,
+        code="NotSteady", invalidates=not excused and len(seen.rows) >= STEADY_JUDGED_FROM, measured=drift[0] * 100,
         threshold=STEADY_DIFFERENCE * 100, unit="%",
         rule="change of the mean request duration from the first half of the stage to the second",
         advice="warm up longer (load.warmup), or look for other work on the server",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from perbench.plan import LoadPlan, Validity
 from perbench.results import ClientRecord, Finding
 from perbench_bench.engine.causes import Cause, advice_of
+from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import NONE, Observations, milliseconds
 
 TAIL_BEYOND = 10
@@ -67,14 +68,14 @@ def tpot_ms(seen: Observations) -> NDArray[np.float64]:
     return np.where((seen.first != NONE) & (further > 0), result, np.nan)
 
 
-def client_record(seen: Observations, load: LoadPlan, window_ns: int, use: ClientUse) -> ClientRecord:
-    """The load generator's own figures over a window of so many ns."""
+def client_record(seen: Observations, load: LoadPlan, feed: Feed, use: ClientUse) -> ClientRecord:
+    """The load generator's own figures over the window of `feed`."""
     wait = use.run_queue_wait_ms or 0.0
     errors = client_error_ms(seen, wait)
     tail = _tail(errors, ttft_ms(seen))
     typical_delay = seen.read_delay.quantile(0.5)
     if load.concurrency is None:
-        in_flight = seen.window.in_flight_ns / window_ns if window_ns > 0 else None
+        in_flight = seen.window.in_flight_ns / feed.window_ns if feed.window_ns > 0 else None
     else:
         in_flight = _delivered(seen, load.concurrency, wait)
     return ClientRecord(
@@ -84,7 +85,7 @@ def client_record(seen: Observations, load: LoadPlan, window_ns: int, use: Clien
         read_delay_p50_ms=None if typical_delay is None else typical_delay + wait,
         run_queue_wait_ms=use.run_queue_wait_ms,
         concurrency_delivered=in_flight,
-        on_time_percent=None if load.arrivals is None else _on_time_percent(seen, load.arrivals.rate),
+        on_time_percent=None if load.arrivals is None else _on_time_percent(seen, load.arrivals.rate, feed.overdue),
         cpu_ms_per_request=use.cpu_seconds * 1e3 / use.requests if use.requests else None,
         peak_rss_bytes=use.peak_rss_bytes,
         requests_per_address=seen.totals.by_address(),
@@ -148,13 +149,15 @@ def _shortfalls(seen: Observations, record: ClientRecord, load: LoadPlan) -> Ite
         yield "requests not sent for want of descriptors, ports or memory", float(seen.lacking), 0.0, "requests"
 
 
-def _on_time_percent(seen: Observations, rate: float) -> float | None:
+def _on_time_percent(seen: Observations, rate: float, overdue: int) -> float | None:
     """Share of the requests that left within 10 ms or one mean gap of when they were due (measurement.md §4).
 
-    Those held back by the limit on requests under way are no fault of the client; connecting is the target's affair.
+    `overdue` ones had not left when time was up. Those held back by the limit on requests under way are no fault of the
+    client; connecting is the target's affair.
     """
     lags = milliseconds(seen.lag[seen.lag != NONE])
-    return 100 * float((lags <= max(ON_TIME_MS, 1e3 / rate)).mean()) if lags.size else None
+    drawn = lags.size + overdue
+    return 100 * int((lags <= max(ON_TIME_MS, 1e3 / rate)).sum()) / drawn if drawn else None
 
 
 def _tail(errors: NDArray[np.float64], ttft: NDArray[np.float64]) -> Tail | None:

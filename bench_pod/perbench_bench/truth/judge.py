@@ -44,8 +44,8 @@ def errors(
 ) -> tuple[Error, ...]:
     """Every figure of a load against the record of its server.
 
-    `concurrency`: asked for, in a closed loop. `network_ms`: what the way there and back is known to take: not the
-    client's error.
+    `concurrency`: asked for, in a closed loop; None: an open one, which reports a mean. `network_ms`: what the way
+    there and back is known to take: not the client's error.
     """
     start, end = feed.window_start, feed.window_end
     if start is None or end is None or end <= start:
@@ -55,8 +55,8 @@ def errors(
     rate = seen.window.requests / (end - start) * 1e9
     shift = round(network_ms / 2 * 1e6)
     flat.append(_share("request_rate", rate, record.request_rate(start - shift, end - shift)))
-    if concurrency is not None:
-        flat.append(_share("concurrency", float(concurrency), _held(record, start, end, network_ms)))
+    reported = seen.window.in_flight_ns / (end - start) if concurrency is None else float(concurrency)
+    flat.append(_share("concurrency", reported, _held(record, start, end, network_ms)))
     return tuple(flat)
 
 

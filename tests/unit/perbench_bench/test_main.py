@@ -13,6 +13,7 @@ from perbench.failures import Failure
 from perbench.plan import Plan
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, StageRecord
+from perbench_bench.calibration import Calibration
 from perbench_bench.truth import truth_server
 from tests.support.servers import sport_server
 
@@ -224,3 +225,17 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1
     assert "WriteFailed" in done.stderr
+
+
+def test_the_machine_is_calibrated_once_where_the_plan_asks_for_it(tmp_path: Path) -> None:
+    with truth_server() as server:
+        plan = write_plan(tmp_path, server.url, "OpenAIChat", repeats=1, calibrateSeconds=5)
+        assert bench(plan, tmp_path / "out").returncode == 0
+        file = tmp_path / "out" / "calibration.json"
+        found = Calibration.model_validate_json(file.read_bytes())
+        written = file.stat().st_mtime_ns
+        assert bench(plan, tmp_path / "out").returncode == 0
+    assert found.rates
+    assert found.concurrencies
+    assert found.seconds < 7
+    assert file.stat().st_mtime_ns == written

@@ -57,7 +57,7 @@ from perbench.failures import RunError
 from perbench_bench.usage import make_room_for
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, {most}))
 try:
-    make_room_for(100)
+    make_room_for(1000, least=100)
 except RunError as error:
     sys.exit(f"{{error.failure.blame.value}} {{error.failure.reason}}: {{error}}")
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -67,7 +67,8 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 @pytest.mark.parametrize(
     ("most", "code", "said"),
     [
-        (4096, 0, "164\n"),
+        (4096, 0, "1064\n"),
+        (200, 0, "200\n"),
         (50, 1, "LoadGenerator TooFewDescriptors: 100 connections need 164 open files, and this process may have 50:"),
     ],
 )

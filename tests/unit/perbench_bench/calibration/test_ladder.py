@@ -47,7 +47,8 @@ def test_a_machine_that_passes_nothing_is_asked_twice() -> None:
 
 def step(asked: float, trusted: bool, advice: str = "") -> Step:
     return Step(
-        asked=asked, trusted=trusted, ttft_error_ms=0.1, itl_error_ms=0.0, rate_error_percent=0.0, client_error_ms=0.1,
+        asked=asked, trusted=trusted, ttft_error_ms=0.1, itl_error_ms=0.0, rate_error_percent=0.0,
+        concurrency_error_percent=0.0, client_error_ms=0.1,
         advice=advice,
     )  # fmt: skip
 

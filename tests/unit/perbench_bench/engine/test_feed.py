@@ -165,14 +165,18 @@ def drive(feed: OpenFeed, duration: int, late: int = 0, until: int = 1000 * NS) 
     sent: list[tuple[int, Ticket]] = []
     ending: list[tuple[int, Ticket]] = []
     while not feed.finished:
-        due = feed.due
+        due = feed.next_event
         if due > until:
             break
         now = due + late
+        feed.expire(now)
+        due = feed.due
         while ending and ending[0][0] <= now:
             feed.ended(ending.pop(0)[1], duration)
         if feed.finished:
             break
+        if due > now:
+            continue
         if ticket := feed.take(now):
             sent.append((due, ticket))
             ending.append((now + duration, ticket))
@@ -235,3 +239,33 @@ def test_overlap_with_the_window() -> None:
     assert feed.overlap(0, 10) == 5
     feed.next(9)
     assert [feed.overlap(0, 4), feed.overlap(6, 8), feed.overlap(0, 100), feed.overlap(9, 12)] == [0, 2, 4, 0]
+
+
+def test_the_window_of_an_overloaded_server_opens_all_the_same() -> None:
+    """Its requests take ever longer: three times what the last ones took would never have passed."""
+    feed = OpenFeed(Limits(0, 10.0, 50, warmup_durations=3.0), ArrivalPlan(rate=25, process=Arrival.CONSTANT), 1, 0)
+    served = 0
+    while feed.window_start is None and feed.due < 200 * NS:
+        while served < feed.due // (NS // 5):  # one is answered every 200 ms, five times too few
+            served += 1
+            sent = served * NS // 25
+            feed.ended(Ticket(Role.WARMUP, served), served * NS // 5 - sent)
+        feed.take(feed.due)
+    assert feed.window_start is not None
+    assert feed.window_start < 15 * NS
+
+
+def test_what_was_due_when_time_was_up_is_known() -> None:
+    feed = OpenFeed(Limits(0, 0.0, 100, window_seconds=1.0), EVENLY, 1, started=0)
+    feed.take(feed.due)
+    feed.take(feed.due)
+    feed.expire(5 * NS)  # a stall of four seconds
+    assert (feed.measured_sent, feed.overdue, feed.window_end) == (2, 8, NS)
+
+
+def test_time_is_up_before_anything_was_due() -> None:
+    feed = OpenFeed(Limits(0, 0.0, 100, window_seconds=1.0), ArrivalPlan(rate=0.2, process=Arrival.CONSTANT), 1, 0)
+    assert feed.next_event == NS
+    feed.expire(NS)
+    assert feed.finished
+    assert (feed.measured_sent, feed.time_limited) == (0, False)

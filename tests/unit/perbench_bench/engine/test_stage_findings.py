@@ -54,18 +54,21 @@ def keeping_up(durations: np.ndarray, rate: float, held_back: int = 0) -> list[F
     seen = seen_with(n, duration=durations)
     seen.sent[:] = seen.due[:] = (np.arange(1, n + 1) * 1e9 / rate).astype(np.int64)
     seen.end[:] = seen.sent + (durations * MS).astype(np.int64)
+    if held_back:  # evenly over the stage; they end as they are not sent
+        never = np.linspace(0, n - 1, held_back).astype(int)
+        seen.end[never] = seen.sent[never]
     feed = ClosedFeed(Limits(0, 0.0, n), 0)
     feed.window_start, feed.window_end = 0, int(seen.sent[-1])
-    seen.window.ended = int((seen.end <= feed.window_end).sum())
     seen.held_back = held_back
-    return list(judge_stage(seen, feed, input_tokens=None, steadiness=False, open_loop=True))
+    return list(judge_stage(seen, feed, input_tokens=None, steadiness=True, open_loop=True))
 
 
 def test_a_server_that_falls_behind_is_saturated_and_the_stage_is_valid() -> None:
     growing = np.linspace(100, 5_000, 1_000)
-    (finding,) = keeping_up(growing, rate=100)
+    finding, unsteady = keeping_up(growing, rate=100)
     assert (finding.code, finding.invalidates, finding.unit) == ("TargetSaturated", False, "%")
     assert finding.measured == pytest.approx(67, abs=3)
+    assert (unsteady.code, unsteady.invalidates) == ("NotSteady", False), "it cannot be steady"
 
 
 def test_a_slow_server_that_keeps_up_is_not_saturated() -> None:
@@ -73,8 +76,13 @@ def test_a_slow_server_that_keeps_up_is_not_saturated() -> None:
     assert keeping_up(np.full(1_000, 300.0), rate=100) == []
 
 
+def test_a_server_that_only_fills_at_first_is_not_saturated() -> None:
+    """No warm-up: in the first second nothing can end, however many the server can take."""
+    assert keeping_up(np.full(100, 1_000.0), rate=40) == []
+
+
 def test_requests_held_back_say_that_it_does_not_keep_up() -> None:
-    assert [finding.code for finding in keeping_up(np.full(100, 900.0), rate=100, held_back=5)] == ["TargetSaturated"]
+    assert [finding.code for finding in keeping_up(np.full(400, 900.0), rate=100, held_back=100)] == ["TargetSaturated"]
 
 
 def test_uneven_replicas_are_a_warning() -> None:

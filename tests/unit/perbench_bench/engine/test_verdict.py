@@ -7,6 +7,7 @@ from perbench.api.load import Arrival
 from perbench.plan import DEFAULT_VALIDITY, ArrivalPlan, LoadPlan
 from perbench.results import Finding, Outcome
 from perbench_bench.engine.causes import Cause, Pressure
+from perbench_bench.engine.feed import ClosedFeed, Limits
 from perbench_bench.engine.observations import Observations, Row
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
 from tests.support.stages import MS, seen_with
@@ -14,13 +15,14 @@ from tests.support.stages import MS, seen_with
 C = 4
 CLOSED = LoadPlan(concurrency=C, max_seconds=60)
 OPEN = LoadPlan(arrivals=ArrivalPlan(rate=200, process=Arrival.POISSON), max_seconds=60)
-WINDOW_NS = 1_000 * MS
+FEED = ClosedFeed(Limits(0, 0.0, 1), 0)
+FEED.window_start, FEED.window_end = 0, 1_000 * MS
 USE = ClientUse(0.0, cpu_seconds=0.1, peak_rss_bytes=1, requests=100)
 
 
 def verdict(seen: Observations, wait: float | None = 0.0, load: LoadPlan = CLOSED) -> list[Finding]:
     use = ClientUse(wait, cpu_seconds=0.1, peak_rss_bytes=1, requests=100)
-    return list(judge_client(seen, client_record(seen, load, WINDOW_NS, use), load, use))
+    return list(judge_client(seen, client_record(seen, load, FEED, use), load, use))
 
 
 def rules(findings: list[Finding]) -> list[str]:
@@ -85,7 +87,7 @@ def test_a_failed_request_has_no_client_error() -> None:
     seen = seen_with(30)
     seen.first[0] = seen.first_delay[0] = -1
     seen.rows[0] = Row(Outcome.TIMEOUT, "late", "", None, None, None, None, 0.0)
-    record = client_record(seen, CLOSED, WINDOW_NS, ClientUse(0.0, 0.1, 1, 30))
+    record = client_record(seen, CLOSED, FEED, ClientUse(0.0, 0.1, 1, 30))
     assert record.error_tail_percentile == pytest.approx(65.5)
 
 
@@ -99,14 +101,21 @@ def test_an_open_loop_whose_requests_leave_late_is_our_fault() -> None:
 def test_at_a_low_rate_a_request_is_on_time_within_one_mean_gap() -> None:
     slow = LoadPlan(arrivals=ArrivalPlan(rate=4, process=Arrival.POISSON), max_seconds=60)
     late = [200.0] * 50 + [0.05] * 50
-    assert client_record(seen_with(turnaround=late), slow, WINDOW_NS, USE).on_time_percent == 100
-    assert client_record(seen_with(turnaround=[300.0] * 50 + [0.05] * 50), slow, WINDOW_NS, USE).on_time_percent == 50
+    assert client_record(seen_with(turnaround=late), slow, FEED, USE).on_time_percent == 100
+    assert client_record(seen_with(turnaround=[300.0] * 50 + [0.05] * 50), slow, FEED, USE).on_time_percent == 50
+
+
+def test_requests_that_had_not_left_when_time_was_up_are_late() -> None:
+    """A client that stalls until the end must not look punctual for what it never sent."""
+    feed = ClosedFeed(Limits(0, 0.0, 1), 0)
+    feed.window_start, feed.window_end, feed.overdue = 0, 1_000 * MS, 25
+    assert client_record(seen_with(75), OPEN, feed, USE).on_time_percent == 75
 
 
 def test_in_an_open_loop_nobody_owes_a_concurrency() -> None:
     seen = seen_with(ttft=40, turnaround=0.4, duration=4.0)
     seen.window.in_flight_ns = 2_500 * MS
-    record = client_record(seen, OPEN, WINDOW_NS, USE)
+    record = client_record(seen, OPEN, FEED, USE)
     assert record.concurrency_delivered == 2.5
     assert not [finding for finding in verdict(seen, load=OPEN) if finding.unit == "requests"]
 
@@ -115,7 +124,7 @@ def test_requests_that_no_socket_was_left_for_are_our_fault() -> None:
     seen = seen_with()
     seen.lacking = 1
     use = ClientUse(0.0, 0.1, 1, 100, (Cause(Pressure.DESCRIPTORS, 40.0),))
-    found = list(judge_client(seen, client_record(seen, CLOSED, WINDOW_NS, use), CLOSED, use))
+    found = list(judge_client(seen, client_record(seen, CLOSED, FEED, use), CLOSED, use))
     assert rules(found) == ["requests not sent for want of descriptors, ports or memory"]
     assert found[0].advice == "raise the limit of open files (ulimit -n, now 40), or lower the load"
 
@@ -123,9 +132,9 @@ def test_requests_that_no_socket_was_left_for_are_our_fault() -> None:
 def test_requests_of_each_address_are_recorded() -> None:
     seen = seen_with()
     seen.totals.per_address["10.0.0.1"] = 60
-    assert client_record(seen, CLOSED, WINDOW_NS, USE).requests_per_address == ()
+    assert client_record(seen, CLOSED, FEED, USE).requests_per_address == ()
     seen.totals.per_address["10.0.0.2"] = 70
-    assert client_record(seen, CLOSED, WINDOW_NS, USE).requests_per_address == (70, 60)
+    assert client_record(seen, CLOSED, FEED, USE).requests_per_address == (70, 60)
 
 
 @pytest.mark.parametrize(
