@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from perbench.api.crd import FREE_DURING_A_RUN, custom_resource_definition, fields, resource_schema
+from perbench.api.load import MAX_RATE
 from perbench.api.reading import check_text, parse
 from perbench.api.resource import BenchmarkSpec
 from perbench.api.yamltext import read_documents
 from tests.cluster.control_plane import ControlPlane
 from tests.support import largest
 from tests.support.golden import ROOT
-from tests.support.kube_api import STRICT, KubeApi, benchmarks
+from tests.support.kube_api import STRICT, TRIAL, KubeApi, benchmarks
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/perbenchmarks.perbench.dev"
 RUNNING = {"startTime": "2026-01-01T00:00:00Z"}
@@ -124,9 +125,39 @@ def test_what_belongs_to_a_run_is_immutable_while_it_is_on(admin: KubeApi, make:
 def test_a_field_cannot_be_added_or_taken_away_while_a_run_is_on(admin: KubeApi, make: Make) -> None:
     path = make(benchmark("added", load={"concurrency": 4}))
     assert admin.patch(f"{path}/status", {"status": RUNNING}).ok
-    for change, field in (({"load": None}, "load"), ({"execution": {"rounds": 3}}, "execution")):
+    open_loop = {"load": {"concurrency": None, "rate": "0.5"}}
+    for change, field in (({"load": None}, "load"), (open_loop, "load"), ({"execution": {"rounds": 3}}, "execution")):
         answer = admin.patch(path, {"spec": change})
         assert f"{field} cannot change while a run is on" in answer.message
+
+
+@pytest.mark.parametrize("rate", [1, 100_000, 100_001, 10**6, "0.00000000000001", "100000.00000000", "100000.00000001"])
+def test_a_rate_is_compared_alike_as_number_and_as_text(admin: KubeApi, rate: int | str) -> None:
+    """CEL has no type for a value that may be either: the rule must work on both, and on nothing by accident."""
+    document = benchmark("rate", load={"rate": rate, "arrival": "Constant", "maxInFlight": 1})
+    answer = admin.create(benchmarks(), document, TRIAL)
+    fits = float(rate) <= MAX_RATE
+    assert answer.ok == fits, answer.message
+    said = [(field, message.partition(": ")[2].rpartition(": ")[2]) for field, message in answer.causes]
+    assert fits or said == [("spec.load.rate", f"rate is {MAX_RATE} requests per second at most")]
+
+
+def test_a_loop_is_opened_and_closed_again(admin: KubeApi, make: Make) -> None:
+    path = make(benchmark("loops", load={"concurrency": 4}))
+    for load, field in (
+        ({"rate": 2}, "rate"),
+        ({"arrival": "Poisson"}, "arrival"),
+        ({"burstiness": 2}, "burstiness"),
+        ({"maxInFlight": 2}, "maxInFlight"),
+    ):
+        answer = admin.patch(path, {"spec": {"load": load}})
+        assert (answer.status, [where for where, _ in answer.causes]) == (422, [f"spec.load.{field}"]), answer.message
+    opened = {"concurrency": None, "rate": "2.5", "arrival": "Gamma", "burstiness": 2, "maxInFlight": 2}
+    assert admin.patch(path, {"spec": {"load": opened}}).ok
+    assert not admin.patch(path, {"spec": {"load": {"rate": None}}}).ok
+    closed = dict.fromkeys(opened, None)
+    answer = admin.patch(path, {"spec": {"load": closed}})
+    assert (answer.ok, answer.body["spec"]["load"]) == (True, {}), answer.message
 
 
 def test_spec_and_status_are_written_apart(admin: KubeApi, make: Make) -> None:
@@ -165,7 +196,7 @@ def test_explain_tells_every_field(control_plane: ControlPlane, admin: KubeApi) 
     told = " ".join(control_plane.kubectl("explain", "perbenchmarks", "--recursive").split())
     for path, _, _ in fields(resource_schema()):
         assert path.split(".")[-1].removesuffix("[]") in told
-    for path in ("spec.models.serving.env", "spec.per", "status.models.tasks"):
+    for path in ("spec.models.serving.env", "spec.load", "spec.load.validity", "spec.per", "status.models.tasks"):
         said = " ".join(control_plane.kubectl("explain", f"perb.{path}").split())
         part = next(part for name, part, _ in fields(resource_schema()) if name.replace("[]", "") == path)
         assert plain(part["description"]) in plain(said)

@@ -5,6 +5,7 @@ import time
 from tests.cluster.api import Kubectl
 from tests.cluster.images import IMAGES
 from tests.cluster.node import Node
+from tests.cluster.pods import RESTRICTED, container, pod, service, wait_for
 
 IMAGE = IMAGES["probe"].tag
 LABELS = {"app": "web"}
@@ -26,31 +27,14 @@ try:
 except socket.gaierror as error:
     print("outside:", error.errno == socket.EAI_NONAME)
 """
-RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
-
-
-def container(**more: object) -> dict[str, object]:
-    return {"name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", **more}
-
-
-def pod(name: str, spec: dict[str, object]) -> dict[str, object]:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"restartPolicy": "Never", **spec}}
-
-
-def wait_for(pods: Kubectl, what: str, state: str, seconds: int = 60) -> None:
-    pods("wait", what, f"--for={state}", f"--timeout={seconds}s", seconds=seconds + 10)
 
 
 def test_a_job_reaches_a_deployment_by_the_name_of_its_service(pods: Kubectl) -> None:
     probe = {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1}
     limits = {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}
-    web = container(readinessProbe=probe, startupProbe={**probe, "failureThreshold": 30}, resources=limits)
+    web = container(IMAGE, readinessProbe=probe, startupProbe={**probe, "failureThreshold": 30}, resources=limits)
     names = ["web", f"web.{pods.namespace}.svc.cluster.local"]
-    job = container(command=["python3", "-c", ASK_BY_NAME, *names])
+    job = container(IMAGE, command=["python3", "-c", ASK_BY_NAME, *names])
     pods.apply(
         {
             "apiVersion": "apps/v1",
@@ -62,12 +46,7 @@ def test_a_job_reaches_a_deployment_by_the_name_of_its_service(pods: Kubectl) ->
                 "template": {"metadata": {"labels": LABELS}, "spec": {"containers": [web]}},
             },
         },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "web"},
-            "spec": {"selector": LABELS, "ports": [{"port": 80, "targetPort": 8080}]},
-        },
+        service("web", LABELS, 8080),
         {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -89,7 +68,7 @@ def test_a_job_reaches_a_deployment_by_the_name_of_its_service(pods: Kubectl) ->
 def test_a_pod_runs_under_the_restricted_standard(cluster: Node, pods: Kubectl) -> None:
     enforce = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", pods.namespace, enforce)
-    refused = pods.run("apply", "--filename=-", document=pod("root", {"containers": [container()]}))
+    refused = pods.run("apply", "--filename=-", document=pod("root", {"containers": [container(IMAGE)]}))
     assert 'violates PodSecurity "restricted' in refused.stderr
     script = (
         "id -u; grep -E 'CapEff|Seccomp:|NoNewPrivs' /proc/self/status;"
@@ -105,6 +84,7 @@ def test_a_pod_runs_under_the_restricted_standard(cluster: Node, pods: Kubectl) 
         },
         "containers": [
             container(
+                IMAGE,
                 command=["sh", "-c", script],
                 securityContext=RESTRICTED,
                 volumeMounts=[{"name": "tmp", "mountPath": "/tmp"}, {"name": "memory", "mountPath": "/dev/shm"}],
@@ -129,6 +109,7 @@ def test_a_pod_runs_under_the_restricted_standard(cluster: Node, pods: Kubectl) 
 
 def test_a_container_beyond_its_memory_limit_says_so(pods: Kubectl) -> None:
     greedy = container(
+        IMAGE,
         command=["python3", "-c", "kept = [bytearray(b'x' * 2**20) for _ in range(500)]"],
         resources={"limits": {"memory": "64Mi"}},
     )
@@ -152,7 +133,7 @@ def test_an_image_that_is_nowhere_is_reported(pods: Kubectl) -> None:
 
 
 def test_commands_run_in_pods_and_ports_of_pods_are_reached(pods: Kubectl) -> None:
-    pods.apply(pod("web", {"containers": [container(ports=[{"containerPort": 8080}])]}))
+    pods.apply(pod("web", {"containers": [container(IMAGE, ports=[{"containerPort": 8080}])]}))
     wait_for(pods, "pod/web", "condition=Ready")
     assert pods("exec", "web", "--", "python3", "-c", "print(6 * 7)") == "42\n"
     deadline = time.monotonic() + 30

@@ -33,9 +33,9 @@ def many_tasks() -> dict[str, Any]:
 
 
 def many_items() -> dict[str, Any]:
-    """One model on 16 tasks of 256 own items each."""
+    """One model on 16 tasks of 256 own items each, in an open loop."""
     models = [{"name": NAME, "endpoint": _endpoint()}]
-    rest = _rest() | {"per": {"reference": NAME}}
+    rest = _rest() | {"per": {"reference": NAME}, "load": _load(open_loop=True)}
     return metadata("many-items") | {"spec": rest | {"models": models, "tasks": [_task(n, 256, 3) for n in range(16)]}}
 
 
@@ -64,12 +64,28 @@ def _task(number: int, items: int, parts: int) -> dict[str, Any]:
     return {"name": f"{NAME}{number:03}", "dataset": dataset, "limit": items, "maxTokens": 1_000_000}
 
 
+def _load(*, open_loop: bool) -> dict[str, Any]:
+    number = "1234567890.12345"
+    kind: dict[str, Any] = {"concurrency": 8}
+    if open_loop:
+        kind = {"rate": "99999.1234567890", "arrival": "Gamma", "burstiness": number, "maxInFlight": 65_536}
+    delays = ("clientErrorMilliseconds", "clientErrorTailMilliseconds", "readDelayMilliseconds")
+    shares = ("error", "clientError", "clientErrorTail", "readDelay", "concurrency", "onTime")
+    return kind | {
+        "api": "Chat",
+        "warmup": {"requests": 100_000, "seconds": 3600},
+        "repeats": 100,
+        "maxSeconds": 86_400,
+        "validity": dict.fromkeys(delays, number) | {f"{share}Percent": "12.1234567890123" for share in shares},
+    }
+
+
 def _rest() -> dict[str, Any]:
     units = ("accuracy", "tokensPerSecond", "itemsPerSecond", "millisecondsPerToken", "millisecondsPerItem")
     number = "1234567890123.25"
     return {
         "serving": _serving("v" * 1000),
-        "load": {"api": "Chat", "concurrency": 8, "warmup": {"requests": 100_000, "seconds": 3600}, "repeats": 100},
+        "load": _load(open_loop=False),
         "per": {
             "reference": f"{NAME}007",
             "bounds": {unit: {"low": "0.00000000000001", "high": 1} for unit in (*units, "memoryMebibytes")},
