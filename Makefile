@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXAMPLE ?= examples/quickstart.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test bench lint format generate lock clean
+.PHONY: help env run test bench bench-peers lint format generate lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: $(VENV)/.dev  ## all tests; on Debian as root it installs the system packa
 
 bench: $(VENV)/.dev  ## how often the intervals hold the truth, by simulation (minutes; not part of the tests)
 	$(BIN)/python -m tests.bench.coverage
+
+bench-peers: $(VENV)/.dev  ## the engine beside other load generators from PyPI, judged by the truth server (2 GB, once; 2 minutes)
+	$(BIN)/python -m tests.bench.peers --python $(PYTHON)
 
 lint: $(VENV)/.dev  ## style, strict types, layers, generated files
 	$(BIN)/ruff check .
