@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test cluster cluster-down bench lint format generate lock clean
+.PHONY: help env run test cluster cluster-down bench bench-peers lint format generate lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev  ## what the verdict catches, how exact the engine is, what 
 	$(BIN)/python -m tests.bench.accuracy
 	$(BIN)/python -m tests.bench.confusion --rounds 4
 	$(BIN)/python -m tests.bench.coverage
+
+bench-peers: $(VENV)/.dev  ## the engine beside other load generators from PyPI, judged by the truth server (2 GB, once; 2 minutes)
+	$(BIN)/python -m tests.bench.peers --python $(PYTHON)
 
 lint: $(VENV)/.dev  ## style, strict types, layers, generated files
 	$(BIN)/ruff check .

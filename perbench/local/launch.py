@@ -48,7 +48,8 @@ def measure(
 ) -> Measured:
     """Run the bench process to its end. Whatever ends it, no process stays, and finished stages are in the store."""
     launch = measurement.launch
-    plan = store.write_plan(measurement.plan)
+    with interruption.deferred():  # raised inside the serializer, an interruption comes out as an error of its own
+        plan = store.write_plan(measurement.plan)
     output, log = store.stage_directory(launch.model, launch.round), store.log(launch.model, launch.round, "bench")
     bench: BenchProcess | None = None
     try:

@@ -103,9 +103,12 @@ def _remove(name: str) -> list[str]:
 
 
 def processes(name: str) -> set[int]:
-    """Processes in the cgroup and below it, as the machine counts."""
-    files = [file for top in existing(name) for file in Path(top).rglob("cgroup.procs")]
-    return {int(word) for file in files for word in file.read_text().split()}
+    """Processes in the cgroup and below it, as the machine counts. Parts may go while they are looked at."""
+    found: set[int] = set()
+    for folder in (folder for top in existing(name) for folder, _, _ in os.walk(top)):
+        with contextlib.suppress(OSError):
+            found.update(int(word) for word in (Path(folder) / "cgroup.procs").read_text().split())
+    return found
 
 
 def existing(name: str) -> list[str]:
