@@ -6,9 +6,12 @@ import pytest
 
 from tests.cluster.api import Kubectl, wait_until
 from tests.cluster.binaries import kubernetes_version
+from tests.cluster.images import IMAGES
 from tests.cluster.layout import NODE_NAME
 from tests.cluster.node import Node
-from tests.cluster.test_workloads import container, pod, wait_for
+from tests.cluster.pods import container, pod, wait_for
+
+IMAGE = IMAGES["probe"].tag
 
 PRODUCT = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
 
@@ -24,7 +27,7 @@ def test_it_is_ready_and_unmodified(own_node: Node) -> None:
 @pytest.mark.usefixtures("own_node")
 def test_nothing_leaves_it(pods: Kubectl) -> None:
     script = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)"
-    pods.apply(pod("curious", {"containers": [container(command=["python3", "-c", script])]}))
+    pods.apply(pod("curious", {"containers": [container(IMAGE, command=["python3", "-c", script])]}))
     wait_for(pods, "pod/curious", "jsonpath={.status.phase}=Failed")
     assert "Network is unreachable" in pods("logs", "curious")
 
@@ -33,7 +36,7 @@ def test_accelerators_are_offered_and_counted(own_node: Node, pods: Kubectl) -> 
     own_node.offer("nvidia.com/gpu", 2, PRODUCT)
 
     def wants(name: str, count: int) -> dict[str, object]:
-        main = container(resources={"limits": {"nvidia.com/gpu": count}})
+        main = container(IMAGE, resources={"limits": {"nvidia.com/gpu": count}})
         return pod(name, {"nodeSelector": PRODUCT, "containers": [main], "terminationGracePeriodSeconds": 1})
 
     pods.apply(wants("first", 2))
@@ -47,7 +50,7 @@ def test_accelerators_are_offered_and_counted(own_node: Node, pods: Kubectl) -> 
 
 
 def test_components_that_die_come_back_and_pods_stay(own_node: Node, pods: Kubectl) -> None:
-    pods.apply(pod("steady", {"containers": [container()]}))
+    pods.apply(pod("steady", {"containers": [container(IMAGE)]}))
     wait_for(pods, "pod/steady", "condition=Ready")
     before = json.loads(own_node.ask("pids"))
     for component in ("kubelet", "containerd", "etcd", "kube-apiserver"):
