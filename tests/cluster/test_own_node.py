@@ -12,6 +12,7 @@ from tests.cluster.node import Node
 from tests.cluster.pods import container, pod, wait_for
 
 IMAGE = IMAGES["probe"].tag
+
 PRODUCT = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
 
 
