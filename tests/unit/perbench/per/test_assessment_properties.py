@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perbench.per import Assessment, Axis, Chance, Replicates, Settings, assess
@@ -118,6 +118,7 @@ def test_more_replicates_narrow_the_intervals_of_performance(task: Simulated) ->
 
 @limited
 @given(tasks)
+@example(simulate(Setting(3, 0.001, models=6, items=30), np.random.default_rng(1982)))
 def test_intervals_hold_the_value_and_shares_add_up(task: Simulated) -> None:
     found = assess(task.rows, task.replicates, chance=FEW_DRAWS)
     total = sum(own.probability_best or 0 for own in found.uncertainty.models)
@@ -127,7 +128,9 @@ def test_intervals_hold_the_value_and_shares_add_up(task: Simulated) -> None:
     ):
         assert own.reason is None
         assert own.reference_per is not None
-        assert 0 < own.reference_per.low <= (on_reference.value or 0) <= own.reference_per.high
+        assert 0 <= own.reference_per.low <= (on_reference.value or 0) <= own.reference_per.high
+        # Only a model that may have no item right may be worth nothing beside the reference.
+        assert own.reference_per.low > 0 or (own.figures.accuracy is not None and own.figures.accuracy.low == 0)
         assert (own.per is not None) == bool(on_published.value)
         assert (own.per_above_zero is not None) == (on_published.value == 0)
         if own.per is not None:
