@@ -78,7 +78,9 @@ def test_a_broken_promise_of_keep_alive_is_no_fault_of_the_target() -> None:
     assert all(row.outcome is Outcome.SUCCESS for row in ran.seen.rows.values())
     assert len(record) == ran.recorder.seen.totals.requests, "no request was sent twice to a server that had read it"
     # From the slot on, connecting is in the figure; from the send on, it is not.
-    assert np.median((ran.seen.first - ran.seen.sent) / 1e6) == pytest.approx(20, abs=3)
+    from_the_send = (ran.seen.first - ran.seen.sent) / 1e6
+    assert np.median(from_the_send) == pytest.approx(np.median(record.ttft_ms()), abs=3)
+    assert (ran.seen.first - ran.seen.due >= ran.seen.first - ran.seen.sent + ran.seen.connect).all()
     assert (ran.seen.connect > 0).all()
 
 

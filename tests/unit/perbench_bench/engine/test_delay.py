@@ -70,8 +70,8 @@ def test_a_blocked_loop_shows_in_the_delays_as_it_does_in_truth() -> None:
     assert told.size == true.size
     # A third of the time the loop is blocked: those that came meanwhile waited up to 12 ms.
     assert np.percentile(true, 90) > 4
-    assert told.mean() == pytest.approx(true.mean(), rel=0.5)
-    assert np.percentile(told, 90) == pytest.approx(np.percentile(true, 90), rel=0.5)
+    assert 0.3 * true.mean() < told.mean() < 2 * true.mean(), "without the beat it is some hundredths of it"
+    assert np.percentile(told, 95) > 2
 
 
 @LINUX
