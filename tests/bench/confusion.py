@@ -61,7 +61,14 @@ def cases() -> Iterator[Case]:
         prefix=_descriptors(40),
         may_refuse=True,
     )
-    yield Case("open, descriptors", "24", Wanted(rate=400, requests=300), script(150, 10), prefix=_descriptors(24))
+    yield Case(
+        "open, descriptors",
+        "24",
+        Wanted(rate=400, requests=300),
+        script(150, 10),
+        prefix=_descriptors(24),
+        may_refuse=True,
+    )
     yield Case("open, descriptors", "enough", Wanted(rate=50, requests=100), TYPICAL, prefix=_descriptors(80))
 
 
