@@ -27,6 +27,19 @@ RUN python3 -m venv --without-pip /opt/perbench \
  && /tools/bin/pip --python /opt/perbench/bin/python check \
  && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/perbench/sbom.cdx.json /opt/perbench/bin/python
 
+# What speaks to Grafana has an environment of its own, for its client takes the place of packages that the operator uses.
+# What is the same in both is there once: the second is checked whole first, and then points to the operator's.
+COPY requirements/grafana.txt /requirements/grafana.txt
+RUN python3 -m venv --without-pip /opt/perbench-grafana \
+ && /tools/bin/pip --python /opt/perbench-grafana/bin/python install --quiet --no-compile --require-hashes --only-binary :all: -r /requirements/grafana.txt \
+ && /tools/bin/pip --python /opt/perbench-grafana/bin/python install --quiet --no-compile --no-deps /wheel/*.whl \
+ && /tools/bin/pip --python /opt/perbench-grafana/bin/python check \
+ && /tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/perbench-grafana/sbom.cdx.json /opt/perbench-grafana/bin/python \
+ && cd /opt/perbench-grafana/lib/python3*/site-packages \
+ && same=$(echo /opt/perbench/lib/python3*/site-packages) \
+ && for each in *; do if diff -rq "$each" "$same/$each" > /dev/null 2>&1; then rm -r "$each" && ln -s "$same/$each" "$each"; fi; done \
+ && /opt/perbench-grafana/bin/perbench grafana tell --help > /dev/null
+
 FROM tools AS bench-environment
 COPY requirements/bench.txt /requirements/bench.txt
 RUN python3 -m venv --without-pip /opt/perbench \
@@ -54,6 +67,7 @@ ENTRYPOINT ["perbench-bench"]
 
 FROM common AS operator
 LABEL org.opencontainers.image.title="perbench operator" \
-      org.opencontainers.image.description="Watches PERBenchmarks in a Kubernetes cluster."
+      org.opencontainers.image.description="Runs PERBenchmarks in a Kubernetes cluster."
 COPY --from=operator-environment /opt/perbench /opt/perbench
+COPY --from=operator-environment /opt/perbench-grafana /opt/perbench-grafana
 ENTRYPOINT ["perbench-operator"]

@@ -5,13 +5,17 @@ These names appear in `status.failure`, in events and in alerts, so they are nev
 
 from enum import StrEnum
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from perbench.base import Document
 from perbench.errors import PerbenchError
 
 MESSAGE_LIMIT = 1024
 """Characters of a failure message. Servers' own words end up in it, so it is capped."""
+
+
+RUN_STOPPED = "RunStopped"
+"""The reason of models that were not measured because another one failed, and the benchmark asked to stop then."""
 
 
 class Blame(StrEnum):
@@ -54,6 +58,18 @@ class RunError(PerbenchError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Where and what, of the first thing that pydantic has against a document."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the document"
+    return f"{where}: {first['msg']}"
+
+
+def printable(text: str) -> str:
+    """Untrusted text as one line without control characters: what servers say must not steer the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:

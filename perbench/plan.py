@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, JsonValue, model_validator
 
 from perbench.api.decimals import as_float
-from perbench.api.defaults import MAX_IN_FLIGHT, VALIDITY
+from perbench.api.defaults import MAX_IN_FLIGHT, VALIDITY, complete
 from perbench.api.load import Arrival, ValiditySpec
 from perbench.api.models import Protocol
 from perbench.api.tasks import TaskSpec
@@ -60,8 +60,7 @@ class Validity(Document):
     @classmethod
     def of(cls, spec: ValiditySpec) -> "Validity":
         """Every limit that `spec` gives, over the defaults."""
-        given = VALIDITY.model_dump() | spec.model_dump(exclude_none=True)
-        return cls(**{name: as_float(value) for name, value in given.items()})
+        return cls(**{name: as_float(value) for name, value in complete(spec).model_dump().items()})
 
 
 DEFAULT_VALIDITY = Validity.of(VALIDITY)
@@ -105,10 +104,115 @@ class Target(Document):
     """Whether the server takes `ignore_eos` (synthetic tasks)."""
 
 
-class MemorySource(Document):
-    """Where memory is read: the processes of the server on this machine."""
+class DeviceMemory(Document):
+    """A server on accelerators: what its own metrics say of their memory, and what follows from the model's files."""
 
-    process_ids: tuple[int, ...]
+    accelerators: int = Field(ge=1)
+    """Of one server. They share its weights and its KV cache."""
+    element_type: str | None = None
+    """What the server was told to compute in. None: what the model's config says."""
+    unlike_files: str | None = None
+    """Why its weights take another size than their files. None: they are alike."""
+    unlike_config: str | None = None
+    """Why its KV cache has another layout than the model's config says. None: it has that."""
+    preallocates: bool = True
+    """Whether it takes memory for requests before there are any: what it holds is then more than what it uses."""
+
+
+class TelemetryPod(Document):
+    """One pod of a model, and the exporter beside it."""
+
+    name: str
+    exporter: str | None = None
+    """Address of the exporter on its node. None: there is none, or it is not asked."""
+    exporter_reason: str | None = None
+    """Why there is none, where it was to be asked."""
+
+
+class Telemetry(Document):
+    """Who knows what the accelerators of a model's pods do: memory in use, how busy they are, energy."""
+
+    namespace: str
+    """Of the pods."""
+    pods: tuple[TelemetryPod, ...]
+    exporter_port: int | None = Field(ge=1, le=65535, default=None)
+    """Where dcgm-exporter answers on each pod's node. None: it is not asked."""
+    prometheus_url: str | None = None
+    """A Prometheus that reads it, without `/api/v1`. None: it is not asked."""
+    obstacle: str | None = None
+    """Why nobody can know that of one pod. None: nothing is in the way."""
+
+
+class PodMetrics(Document):
+    """Pods whose memory `metrics.k8s.io` is asked for."""
+
+    namespace: str
+    """Of the pods."""
+    pods: tuple[str, ...] = Field(min_length=1)
+    """Their names."""
+    container: str
+    """Of the server, in each of them."""
+
+
+class MemorySource(Document):
+    """Where memory is read: the processes of the server on this machine, a sidecar in each of the model's pods, or of
+    its accelerators."""
+
+    process_ids: tuple[int, ...] = ()
+    sidecar_port: int | None = Field(ge=1, le=65535, default=None)
+    """A reader of memory (`perbench-memory`) answers here, at every address of the target's name."""
+    device: DeviceMemory | None = None
+    telemetry: Telemetry | None = None
+    """Who else knows of its accelerators. None: nobody is asked."""
+    pod_metrics: PodMetrics | None = None
+    """Who is asked for the footprint where the sidecar cannot tell it. None: nobody."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum((bool(self.process_ids), self.sidecar_port is not None, self.device is not None)) != 1:
+            raise ValueError("memory is read of processes here, by a sidecar there, or of accelerators")
+        if self.telemetry is not None and self.device is None:
+            raise ValueError("telemetry is of accelerators")
+        if self.pod_metrics is not None and self.sidecar_port is None:
+            raise ValueError("metrics of pods stand in for a sidecar's")
+        return self
+
+
+class HubModel(Document):
+    """A model of the Hugging Face hub, as the server was told to load it."""
+
+    id: str
+    """`ORGANISATION/NAME`."""
+    revision: str | None = None
+    """Branch, tag or commit. None: the hub's default branch."""
+
+
+METRICS_PATH = "/metrics"
+"""Where a bench pod shows its metrics, at `ClusterPlace.metrics_port`."""
+
+
+class ClusterPlace(Document):
+    """Where a bench pod stands in a cluster: what it waits for, and which objects it writes."""
+
+    namespace: str
+    benchmark: str
+    """Name of the benchmark, for the labels of metrics."""
+    runtime: str | None
+    """Which model server it is, for the same. None: an endpoint."""
+    progress: str
+    """ConfigMap for `perbench.objects.progress`."""
+    results: str
+    """ConfigMap for `perbench.objects.results`."""
+    replicas: int = Field(ge=0)
+    """Addresses that the target's name must have before the load begins; 0: an endpoint, nothing is waited for."""
+    health_path: str | None
+    """Answers 200 at each of them from when the model is ready. None: it is not asked."""
+    ready_seconds: float = Field(gt=0)
+    """How long all that may take."""
+    linger_seconds: float = Field(ge=0)
+    """How long the pod stays when it has finished."""
+    metrics_port: int = Field(ge=0, le=65535)
+    """Where it answers scrapes. 0: any port that is free."""
 
 
 class Plan(Document):
@@ -128,10 +232,20 @@ class Plan(Document):
     calibrate_seconds: float | None = Field(ge=5, le=120, default=None)
     """Before anything is asked of the target, so long is spent on finding out how exactly this machine measures. None:
     it is not."""
+    hub_model: HubModel | None = None
+    """What the hub is asked about before the load, in a cluster. None: the model is not of the hub."""
+    cluster: ClusterPlace | None = None
+    """None: local mode, stages go to files."""
 
     def to_json(self) -> str:
         """As a bench process reads it: only what was set, since optional fields of the API refuse empty values."""
         return self.model_dump_json(by_alias=True, exclude_unset=True)
+
+    @model_validator(mode="after")
+    def _asks_where_it_can(self) -> Self:
+        if self.cluster is None and self.memory is not None and self.memory.pod_metrics is not None:
+            raise ValueError("metrics of pods are asked for in a cluster")
+        return self
 
     @property
     def stage_keys(self) -> tuple[StageKey, ...]:

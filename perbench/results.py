@@ -11,8 +11,11 @@ from pydantic import AwareDatetime, Field, JsonValue
 from perbench.api.defaults import Resolved
 from perbench.base import Document
 from perbench.failures import Failure
+from perbench.resources import MemoryRecord, ResourceUse
 
 SCHEMA_VERSION = 1
+SIZED_AT_START = "sizedAtStart"
+"""Among a model's `serverArguments`: what its server says it made for the memory that it found, without a flag."""
 
 
 class TaskKind(StrEnum):
@@ -139,25 +142,6 @@ class ClientRecord(Document):
     """Requests sent to each address of the server's name, the most first. Empty: it has only one."""
 
 
-class MemoryRecord(Document):
-    """Memory of the model's server within the window."""
-
-    footprint_bytes: int | None
-    """Peak of the sum of the proportional set sizes (PSS) of its processes."""
-    resident_peak_bytes: int | None
-    """Sum of the largest resident sizes (VmHWM) of its processes."""
-    anonymous_peak_bytes: int | None = None
-    """Peak of the sum of resident pages without a file behind them (RssAnon and RssShmem)."""
-    file_peak_bytes: int | None = None
-    """Peak of the sum of resident pages of mapped files (RssFile). What processes share counts in each of them."""
-    samples: int
-    """Readings within the window."""
-    source: str
-    """Where it was read."""
-    reason: str | None = None
-    """Why there is no figure, where there is none."""
-
-
 class ServerEvidence(Document):
     """What the server's own `/metrics` said of a stage, beside what the load generator knows. Counts are differences
     between a reading before the warm-up and one after the last answer; `null` is "the server does not say"."""
@@ -234,6 +218,8 @@ class StageRecord(Document):
     """How prompts of a wanted length were made (synthetic loads). Empty for other tasks."""
     memory: MemoryRecord | None
     """None: the server runs elsewhere."""
+    use: ResourceUse | None = None
+    """None: nobody could be asked what the server used, or a perbench measured that did not ask."""
     server: ServerEvidence | None = None
     """What the server's own metrics said. None: measured by a perbench that did not read them."""
     request_parameters: Mapping[str, JsonValue] = Field(default_factory=dict)
@@ -254,6 +240,23 @@ class StageRecord(Document):
         return (self.task, self.round, self.repeat)
 
 
+class CalibrationRecord(Document):
+    """How exactly the load generator's machine measured just before a launch: loads against a server that shares the
+    machine and knows when each token really went. It is a property of the machine, beside all intervals and in none."""
+
+    ttft_error_ms: float | None
+    """The mean time to first token was off by this much at most in any load that was trusted. None: none was."""
+    itl_error_ms: float | None
+    """The mean time between tokens, likewise."""
+    rate_trusted: float | None
+    """Open loop: requests per second up to which every load was trusted. None: not even the lightest, or none was
+    tried in the time there was."""
+    concurrency_trusted: float | None
+    """Closed loop: requests in flight, likewise."""
+    advice: str
+    """What to do about it, in words."""
+
+
 class LaunchRecord(Document):
     """One start of one model: a round."""
 
@@ -263,10 +266,27 @@ class LaunchRecord(Document):
     """Position among the models of this round, from 0 (the order is counterbalanced over rounds)."""
     ready_seconds: float | None = None
     """From its start to its first sign of readiness. None: nothing was started, or it never was ready."""
+    accelerator: str | None = None
+    """In a cluster: count and product of each replica's accelerators, such as `2 x NVIDIA-A100-SXM4-80GB`; of parts and
+    shares of a device their resource too. None: it has none, or local mode."""
+    image: str | None = None
+    """In a cluster: the server's image, as it was asked for."""
+    image_digest: str | None = None
+    """In a cluster: the image that really ran."""
+    revision: str | None = None
+    """In a cluster: the commit of the hub that was loaded. None: neither server nor hub said it, or it is not of the
+    hub."""
+    calibration: CalibrationRecord | None = None
+    """How exactly the load generator's machine measured before it. None: that was not tried, or did not succeed."""
     stages: tuple[StageRecord, ...] = ()
     """In the order they were measured."""
     failure: Failure | None = None
     """Why it came to no good end, where it did not."""
+
+    @property
+    def accelerator_product(self) -> str | None:
+        """The product alone."""
+        return self.accelerator.partition(" x ")[2] or self.accelerator if self.accelerator else None
 
 
 class ModelRecord(Document):
@@ -283,13 +303,16 @@ class ModelRecord(Document):
     runtime_version: str | None = None
     """As the runtime says it."""
     server_arguments: Mapping[str, JsonValue] = Field(default_factory=dict)
-    """In effect, as far as they are known."""
+    """In effect, as far as they are known; in a cluster also what its pods asked for. `sizedAtStart`: sizes that a
+    server makes for the memory it finds, unless a flag says them."""
     throughput_unit: str
     """What throughput is per: accelerator, server or endpoint."""
     units: int = 1
     """How many of them serve the model: throughput is divided by it."""
     memory_basis: str | None = "Footprint"
-    """What the memory figure counts. None: it is not measured."""
+    """What the memory figure counts. None: there is no source for it."""
+    remarks: tuple[str, ...] = ()
+    """What could not be learnt of the model or done before its load, for people."""
     launches: tuple[LaunchRecord, ...] = ()
     """One per round."""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need besides Python: a browser for the report, and the parts of a Kubernetes node that Debian has.
+# What the tests need besides Python: a browser for the report, the parts of a Kubernetes node that Debian has, and
+# Prometheus, which judges metrics.
 # Installed on Debian as root, named elsewhere.
 set -euo pipefail
 
@@ -7,6 +8,7 @@ set -euo pipefail
 browser=(chromium:chromium chromium:fonts-dejavu-core)
 node=(containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins buildah:buildah
   debootstrap:debootstrap nft:nftables ip:iproute2 conntrack:conntrack unshare:util-linux mount:mount openssl:openssl)
+metrics=(promtool:prometheus)
 
 missing() {
   local each
@@ -15,10 +17,10 @@ missing() {
   done
 }
 
-mapfile -t wanted < <(missing "${browser[@]}" "${node[@]}")
+mapfile -t wanted < <(missing "${browser[@]}" "${node[@]}" "${metrics[@]}")
 [ ${#wanted[@]} = 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  echo "installing ${wanted[*]} (a browser for the report's page, a node for the tests on Kubernetes)"
+  echo "installing ${wanted[*]} (a browser for the report's page, a node for the tests on Kubernetes, Prometheus for metrics)"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${wanted[@]}" >/dev/null
 else

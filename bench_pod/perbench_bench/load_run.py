@@ -12,8 +12,8 @@ from perbench_bench.engine.observations import Observations
 from perbench_bench.engine.open_loop import OpenLoop
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.engine.verdict import ClientUse
-from perbench_bench.session import Session, peak_rss_bytes
-from perbench_bench.usage import read_usage
+from perbench_bench.session import Session
+from perbench_bench.usage import peak_rss_bytes, read_usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ own, because servers with a thread per connection would lack it for the load.
 """
 
 import contextlib
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 from perbench.failures import shorten
-from perbench_bench.engine.http1 import HttpError, Origin, ResponseReader, get_bytes
+from perbench_bench.engine.http1 import HttpError, Origin, get_bytes
+from perbench_bench.fetch import fetch, tls_of
 from perbench_bench.server_metrics import ServerReading, reading_of, same_counts, together, wanted_lines
 
 PATH = "/metrics"
@@ -22,7 +21,6 @@ TIMEOUT_SECONDS = 2.0
 SETTLE_SECONDS = 2.0
 """How long at most until the server has nothing left to do and its counters stand still."""
 SETTLE_STEP_SECONDS = 0.1
-RECEIVE_BYTES = 262_144
 
 
 class NoMetricsError(Exception):
@@ -36,15 +34,18 @@ class MetricsWatch:
         self._origin = origin
         self._addresses = tuple(addresses)
         self._request = get_bytes(origin, PATH, api_key)
-        self._tls = ssl.create_default_context() if origin.tls else None
+        self._tls = tls_of(origin)
         self._clock = clock
         self._lines: list[tuple[int, tuple[bytes, ...]]] = []
+        self._before: tuple[bytes, ...] = ()
+        self._latest: tuple[bytes, ...] = ()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> ServerReading:
         """The reading before the load; then one a second until `stop`. Raises NoMetricsError: nothing more is read."""
         reading = self._settled()
+        self._before = self._latest
         self._thread = threading.Thread(target=self._watch, name="server-metrics", daemon=True)
         self._thread.start()
         return reading
@@ -64,6 +65,15 @@ class MetricsWatch:
         """The readings that were asked for between two stamps of the clock, after `end`. Raises NoMetricsError."""
         return [_understood(lines) for stamp, lines in self._lines if start <= stamp <= end]
 
+    @property
+    def before(self) -> tuple[bytes, ...]:
+        """The lines that matter of each address, as they were before the load. Empty: they could not be read."""
+        return self._before
+
+    def lines(self, skip: int = 0) -> list[tuple[int, tuple[bytes, ...]]]:
+        """The same of every reading since then, with its stamp; without the first ones. For any thread."""
+        return self._lines[skip:]
+
     def _watch(self) -> None:
         due = time.monotonic()
         while not self._over.wait(max(0.0, due - time.monotonic())):
@@ -75,10 +85,12 @@ class MetricsWatch:
     def _settled(self) -> ServerReading:
         """A reading of a server that has nothing left to do, as far as it comes to that within two seconds."""
         latest = time.monotonic() + SETTLE_SECONDS
-        reading = _understood(self._picked())
+        self._latest = self._picked()
+        reading = _understood(self._latest)
         while time.monotonic() < latest:
             time.sleep(SETTLE_STEP_SECONDS)
-            before, reading = reading, _understood(self._picked())
+            self._latest = self._picked()
+            before, reading = reading, _understood(self._latest)
             if same_counts(before, reading) and not reading.running and not reading.waiting:
                 break
         return reading
@@ -89,7 +101,7 @@ class MetricsWatch:
 
     def _lines_of(self, address: str) -> bytes:
         try:
-            status, body = self._get(address)
+            status, body = fetch(self._origin, address, self._request, TIMEOUT_SECONDS, self._tls)
         except (OSError, HttpError) as error:  # TimeoutError and TLS errors are among them
             detail = str(error) or type(error).__name__
             raise NoMetricsError(shorten(f"GET {PATH} got no answer: {detail}")) from error
@@ -99,29 +111,6 @@ class MetricsWatch:
         if lines is None:
             raise NoMetricsError(f"GET {PATH} shows no figures of a model server that is known")
         return lines
-
-    def _get(self, address: str) -> tuple[int, bytes]:
-        reader = ResponseReader()
-        latest = time.monotonic() + TIMEOUT_SECONDS
-        try:
-            with contextlib.ExitStack() as stack:
-                opened = socket.create_connection((address, self._origin.port), TIMEOUT_SECONDS)
-                connection: socket.socket = stack.enter_context(opened)
-                if self._tls:
-                    wrapped = self._tls.wrap_socket(connection, server_hostname=self._origin.host)
-                    connection = stack.enter_context(wrapped)
-                connection.sendall(self._request)
-                while not reader.response.complete:
-                    connection.settimeout(max(0.001, latest - time.monotonic()))
-                    data = connection.recv(RECEIVE_BYTES)
-                    if not data:
-                        if not reader.eof():
-                            raise HttpError("the connection closed before the answer was finished")
-                        break
-                    reader.feed(self._clock(), data)
-        finally:
-            reader.release()
-        return reader.response.status, reader.response.body
 
 
 def _understood(lines: Sequence[bytes]) -> ServerReading:

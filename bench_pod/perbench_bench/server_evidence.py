@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from perbench.results import Finding, ServerEvidence
 from perbench_bench.engine.observations import Totals
-from perbench_bench.engine.stage_findings import CACHED_PERCENT
+from perbench_bench.engine.stage_findings import CACHE_ADVICE, CACHED_PERCENT
 from perbench_bench.server_metrics import ServerReading, differences
 
 TOKENS_PERCENT = 1.0
@@ -83,7 +83,7 @@ def judge_server(evidence: ServerEvidence, totals: Totals) -> Iterator[Finding]:
         yield Finding(
             code="PrefixCacheActive", invalidates=True, measured=evidence.cached_percent, threshold=CACHED_PERCENT,
             unit="%", rule="prompt tokens the server took from its cache, by its own metrics",
-            advice="turn the server's prefix cache off: repeats ask the same items and would look faster than they are",
+            advice=CACHE_ADVICE,
         )  # fmt: skip
 
 

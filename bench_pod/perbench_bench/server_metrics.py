@@ -6,7 +6,7 @@ perbench/runtimes/metrics.py.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -50,6 +50,9 @@ class ServerReading:
     """When the processes began, Unix seconds, as far as they say so."""
 
 
+Samples = Mapping[str, Sequence[Sample]]
+"""By name."""
+
 COUNTERS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "preemptions")
 
 
@@ -60,38 +63,49 @@ def wanted_lines(body: bytes) -> bytes | None:
     return b"\n".join(_WANTED.findall(body)) + b"\n" if _ANY.search(body) else None
 
 
-def reading_of(lines: bytes) -> ServerReading:
-    """Understand what `wanted_lines` picked. Raises ValueError: a line is none of the exposition format."""
+def samples_of(lines: bytes) -> Samples:
+    """The samples in what `wanted_lines` picked. Raises ValueError: a line is none of the exposition format."""
     samples: dict[str, list[Sample]] = {}
     for metric in text_string_to_metric_families(lines.decode(errors="replace")):
         for sample in metric.samples:
             samples.setdefault(sample.name, []).append(sample)
-    family = next((names for names in FAMILIES if any(name.startswith(names.prefix) for name in samples)), None)
+    return samples
+
+
+def family_of(samples: Samples) -> MetricNames | None:
+    """Which kind of server says so. None: its page is empty."""
+    return next((names for names in FAMILIES if any(name.startswith(names.prefix) for name in samples)), None)
+
+
+def reading_of(lines: bytes) -> ServerReading:
+    """Understand what `wanted_lines` picked. Raises ValueError: a line is none of the exposition format."""
+    samples = samples_of(lines)
+    family = family_of(samples)
     if family is None:
         return ServerReading(None)
-    cached = _first(samples, family, family.cached_tokens)
-    asked = _first(samples, family, family.input_tokens)
+    cached = figure_of(samples, family, family.cached_tokens)
+    asked = figure_of(samples, family, family.input_tokens)
     return ServerReading(
         family=family,
-        running=_first(samples, family, family.running),
-        waiting=_first(samples, family, family.waiting),
+        running=figure_of(samples, family, family.running),
+        waiting=figure_of(samples, family, family.waiting),
         cache_use=max((s.value for s in _spelt(samples, family, family.cache_use)), default=None),
         requests=_requests(samples, family),
         input_tokens=asked if asked is None or family.input_includes_cached else asked + (cached or 0),
         cached_tokens=cached,
-        output_tokens=_first(samples, family, family.output_tokens),
-        preemptions=_first(samples, family, family.preemptions),
+        output_tokens=figure_of(samples, family, family.output_tokens),
+        preemptions=figure_of(samples, family, family.preemptions),
         started=tuple(sample.value for sample in samples.get(START_TIME, ())),
     )
 
 
-def _requests(samples: dict[str, list[Sample]], family: MetricNames) -> float | None:
-    found = [_first(samples, family, (name,)) for name in family.requests]
+def _requests(samples: Samples, family: MetricNames) -> float | None:
+    found = [figure_of(samples, family, (name,)) for name in family.requests]
     known = [value for value in found if value is not None]
     return sum(known) if known else None
 
 
-def _first(samples: dict[str, list[Sample]], family: MetricNames, spellings: Spellings) -> float | None:
+def figure_of(samples: Samples, family: MetricNames, spellings: Spellings) -> float | None:
     """The figure under the first of its names that is there, its series added up."""
     found = _spelt(samples, family, spellings)
     if not found:
@@ -99,11 +113,16 @@ def _first(samples: dict[str, list[Sample]], family: MetricNames, spellings: Spe
     return sum(sample.value for sample in found)
 
 
-def _spelt(samples: dict[str, list[Sample]], family: MetricNames, spellings: Spellings) -> list[Sample]:
-    found = next((samples[name] for name in spellings if name in samples), [])
+def _spelt(samples: Samples, family: MetricNames, spellings: Spellings) -> list[Sample]:
     label = family.rank_label
-    of_rank = [sample for sample in found if label is None or sample.labels.get(label, "0") == "0"]
-    return [sample for sample in of_rank if 0 <= sample.value <= LARGEST]
+    found = series(samples, spellings)
+    return [sample for sample in found if label is None or sample.labels.get(label, "0") == "0"]
+
+
+def series(samples: Samples, spellings: Spellings) -> list[Sample]:
+    """The series under the first of these names that is there, of all ranks, as far as they are figures."""
+    found = next((samples[name] for name in spellings if name in samples), ())
+    return [sample for sample in found if 0 <= sample.value <= LARGEST]
 
 
 def together(readings: Iterable[ServerReading]) -> ServerReading:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -197,9 +196,3 @@ async def preflight(session: Session, prompt: str, max_tokens: int) -> Session:
         )
         raise RunError(Failure(blame=Blame.TARGET, reason="NoTokenCounts", message=message))
     return asking
-
-
-def peak_rss_bytes() -> int:
-    """The largest resident size of this process so far (getrusage; KiB on Linux, bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if os.uname().sysname == "Darwin" else peak * 1024

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from perbench.failures import Blame, Failure, RunError, shorten
 from perbench.progress import Progress, StagePhase
 from perbench.results import Outcome, ServerEvidence, StageRecord
+from perbench_bench.daemon import in_daemon
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import Totals
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.load_run import carry_out, prepare
-from perbench_bench.memory import MemoryReader
+from perbench_bench.memory_source import Memory
 from perbench_bench.metrics_watch import MetricsWatch, NoMetricsError
+from perbench_bench.onlooker import LoadUnderWay, Onlooker, nobody
 from perbench_bench.server_evidence import evidence_of, no_evidence
 from perbench_bench.server_metrics import ServerReading
 from perbench_bench.session import Session, api_key_of, failure_of
@@ -32,32 +34,36 @@ class StageResult:
 
 
 async def run_stage(
-    session: Session, plan: StagePlan, memory: MemoryReader | None, report: Callable[[Progress], None]
+    session: Session,
+    plan: StagePlan,
+    memory: Memory | None,
+    report: Callable[[Progress], None],
+    onlooker: Onlooker = nobody,
 ) -> StageResult:
     """Run one stage to its end. Raises RunError where there is nothing to record; cancelling drops everything."""
     watch = MetricsWatch(session.origin, session.addresses, api_key_of(session.target), session.clock)
-    reading = await _before_load(watch)
+    reading = await _before_load(watch, memory)
     started_at = datetime.now(UTC)
     limits = limits_of(plan.load, len(plan.requests.measured), plan.place, session.clock(), plan.window_seconds)
     session = replace(session, load=plan.load)
     run = prepare(session, plan.requests.of, limits, session.seed + plan.place.number)
     feed = run.feed
     ticker = asyncio.create_task(_tell(plan, feed, report))
-    if memory:
-        memory.start()
-    try:
-        use = await carry_out(session, run)
-    finally:
-        ticker.cancel()
-        watch.stop()
-        held = memory.stop() if memory else None
+    shown = LoadUnderWay(plan.task.name, limits.measured, run.seen, feed, session.run_queue.so_far, memory)
+    with onlooker(shown):
+        try:
+            use = await carry_out(session, run)
+        finally:
+            ticker.cancel()
+            watch.stop()
+        taken = await in_daemon(lambda: memory.stop(run)) if memory else None
     aborted = _aborted(run.recorder, session.target.url)
     if not feed.measured_sent:
         raise RunError(aborted or _nothing_measured(plan, feed))
     server = await _server_side(watch, reading, feed, run.seen.totals, plan.task.max_tokens)
     again = await _ask_again(session, plan, run.recorder) if aborted is None else {}
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
-    record = record_of(plan, StageEnd(started_at, feed, run.seen, use, held, server, again, parameters))
+    record = record_of(plan, StageEnd(started_at, feed, run.seen, use, taken, server, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
     return StageResult(record, aborted)
 
@@ -72,15 +78,24 @@ def _aborted(recorder: Recorder, url: str) -> Failure | None:
     return failure_of(*fatal, url)
 
 
-async def _before_load(watch: MetricsWatch) -> ServerReading | NoMetricsError:
-    """The server's metrics before any request of the stage, or why they cannot be read: that is no failure."""
+async def _before_load(watch: MetricsWatch, memory: Memory | None) -> ServerReading | NoMetricsError:
+    """Begin to watch memory and metrics. The server's metrics before any request of the stage, or why they cannot be
+    read: that is no failure."""
+    try:
+        reading = await _metrics_before(watch)
+        if memory:
+            await in_daemon(lambda: memory.start(watch))
+    except asyncio.CancelledError:
+        watch.stop()
+        raise
+    return reading
+
+
+async def _metrics_before(watch: MetricsWatch) -> ServerReading | NoMetricsError:
     try:
         return await asyncio.to_thread(watch.begin)
     except NoMetricsError as error:
         return error
-    except asyncio.CancelledError:
-        watch.stop()
-        raise
 
 
 async def _server_side(

@@ -7,20 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from perbench.results import (
-    Finding,
-    MemoryRecord,
-    Outcome,
-    RequestColumns,
-    ServerEvidence,
-    StageRecord,
-    TokensPerChunk,
-)
+from perbench.results import Finding, Outcome, RequestColumns, ServerEvidence, StageRecord, TokensPerChunk
 from perbench_bench.engine.feed import Feed
-from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, milliseconds
+from perbench_bench.engine.observations import NONE, Observations, milliseconds
 from perbench_bench.engine.stage_findings import judge_stage
 from perbench_bench.engine.time_histogram import TimeHistogram
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
+from perbench_bench.memory_now import Taken
 from perbench_bench.server_evidence import judge_server
 from perbench_bench.stage_plan import StagePlan
 from perbench_bench.tasks import ResolvedTask, score
@@ -34,7 +27,8 @@ class StageEnd:
     feed: Feed
     seen: Observations
     use: ClientUse
-    memory: MemoryRecord | None
+    taken: Taken | None
+    """None: the server runs elsewhere."""
     server: ServerEvidence
     answers_later: dict[int, str]
     """Answers of failed items that were asked again after the window."""
@@ -52,8 +46,6 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     )
     found = {finding.code for finding in findings}
     findings += [finding for finding in judge_server(end.server, seen.totals) if finding.code not in found]
-    ratio = seen.content_tokens / seen.content_events if seen.content_events else None
-    bundled = bool(seen.estimated_answers) and ratio is not None and ratio > ESTIMATE_LIMIT
     return StageRecord(
         task=plan.task.name,
         round=plan.place.round,
@@ -67,13 +59,14 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
         output_tokens_in_window=round(seen.window.output_tokens),
         requests_in_window=seen.window.requests,
         requests=_columns(plan.task, end),
-        itl=(TimeHistogram() if bundled else seen.itl).document(),
+        itl=(TimeHistogram() if seen.bundled else seen.itl).document(),
         chunk_gap=seen.chunk_gap.document(),
         tokens_per_chunk=_source_of_tokens(seen),
-        tokens_per_chunk_ratio=ratio,
+        tokens_per_chunk_ratio=seen.tokens_per_chunk,
         prompt_fit=plan.prompt_fit,
         request_parameters=end.parameters,
-        memory=end.memory,
+        memory=end.taken.memory if end.taken else None,
+        use=end.taken.use if end.taken else None,
         server=end.server,
         client=client,
         findings=tuple(findings),
@@ -93,7 +86,6 @@ def _columns(task: ResolvedTask, end: StageEnd) -> RequestColumns:
     start = end.feed.window_start or 0
     texts = [row.text if row.outcome is Outcome.SUCCESS else later.get(i) for i, row in zip(order, rows, strict=True)]
     index = np.array(order, dtype=np.int64)
-    ended_well = np.array([row.outcome is Outcome.SUCCESS for row in rows], dtype=bool)
     has_first = seen.first[index] != NONE
     per_token = tpot_ms(seen)[index]
     return RequestColumns(
@@ -103,7 +95,7 @@ def _columns(task: ResolvedTask, end: StageEnd) -> RequestColumns:
         ttft_ms=_known(milliseconds(seen.first[index] - seen.due[index]), has_first),
         ttft_sent_ms=_known(milliseconds(seen.first[index] - seen.sent[index]), has_first),
         connect_ms=tuple(milliseconds(seen.connect[index]).tolist()),
-        e2e_ms=_known(milliseconds(seen.end[index] - seen.due[index]), ended_well),
+        e2e_ms=_known(milliseconds(seen.end[index] - seen.due[index]), seen.succeeded[index]),
         tpot_ms=_known(per_token, np.isfinite(per_token)),
         input_tokens=tuple(row.input_tokens for row in rows),
         output_tokens=tuple(row.output_tokens for row in rows),

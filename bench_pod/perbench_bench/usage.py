@@ -1,5 +1,6 @@
 """This process's use of processor, descriptors and control group, read from the kernel."""
 
+import os
 import resource
 import time
 from pathlib import Path
@@ -41,6 +42,12 @@ def make_room_for(connections: int, *, least: int) -> None:
             " (ulimit -Hn), or lower the concurrency"
         )
         raise RunError(Failure(blame=Blame.LOAD_GENERATOR, reason="TooFewDescriptors", message=message))
+
+
+def peak_rss_bytes() -> int:
+    """The largest resident size of this process so far (getrusage; KiB on Linux, bytes on macOS)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if os.uname().sysname == "Darwin" else peak * 1024
 
 
 def throttled_ns(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 
 from perbench.api.crd import HEADER, PLURAL, crd_yaml
 from perbench.api.resource import GROUP
+from perbench.api.rules import ApiObject
 
 SOURCE = "operator/perbench_operator/chart_values.py"
 WIDTH = 110
@@ -38,7 +39,8 @@ def values_of(model: BaseModel, at: tuple[str, ...] = ()) -> tuple[Value, ...]:
         value, path = getattr(model, name), (*at, alias)
         description = " ".join((info.description or "").split())
         data = model.model_dump(mode="json", by_alias=True, exclude_none=True)[alias]
-        parts = values_of(value, path) if isinstance(value, BaseModel) else ()
+        # Objects of the API are one value: the API's own reference documents their fields.
+        parts = values_of(value, path) if isinstance(value, BaseModel) and not isinstance(value, ApiObject) else ()
         found.append(Value(path, data, description, parts))
     return tuple(found)
 
@@ -67,8 +69,18 @@ def _yaml_lines(values: tuple[Value, ...], indent: str) -> Iterator[str]:
             yield f"{indent}{value.path[-1]}:"
             yield from _yaml_lines(value.parts, indent + "  ")
         else:
-            default = yaml.safe_dump(value.default, default_flow_style=True, sort_keys=False, width=WIDTH)
-            yield f"{indent}{value.path[-1]}: {default.removesuffix(END_OF_SCALAR).rstrip()}"
+            yield from _default_lines(f"{indent}{value.path[-1]}:", value.default, indent + "  ")
+
+
+def _default_lines(name: str, default: JsonValue, indent: str) -> Iterator[str]:
+    """On one line if it fits."""
+    flow = yaml.safe_dump(default, default_flow_style=True, sort_keys=False, width=1000)
+    line = f"{name} {flow.removesuffix(END_OF_SCALAR).rstrip()}"
+    if len(line) <= WIDTH or not isinstance(default, dict):
+        yield line
+    else:
+        yield name
+        yield textwrap.indent(yaml.safe_dump(default, default_flow_style=False, sort_keys=False), indent).rstrip()
 
 
 def values_schema(model: type[BaseModel]) -> str:
@@ -78,19 +90,23 @@ def values_schema(model: type[BaseModel]) -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": f"Generated from {SOURCE} by `make generate`. Do not edit.",
     }
-    return json.dumps(head | _without_titles(schema), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(head | _without_noise(schema), indent=2, ensure_ascii=False) + "\n"
 
 
-def _without_titles(part: Any) -> Any:  # noqa: ANN401  any piece of JSON
-    """pydantic titles every part with its name; descriptions are put on one line."""
+def _without_noise(part: Any) -> Any:  # noqa: ANN401  any piece of JSON
+    """Descriptions on one line; without the titles that pydantic gives to every part, and what only a CRD may say."""
     if isinstance(part, list):
-        return [_without_titles(entry) for entry in part]
+        return [_without_noise(entry) for entry in part]
     if not isinstance(part, dict):
         return part
-    kept = {key: value for key, value in part.items() if not (key == "title" and isinstance(value, str))}
+    kept = {key: value for key, value in part.items() if not _is_noise(key, value)}
     if isinstance(kept.get("description"), str):
         kept["description"] = " ".join(kept["description"].split())
-    return {key: _without_titles(value) for key, value in kept.items()}
+    return {key: _without_noise(value) for key, value in kept.items()}
+
+
+def _is_noise(key: str, value: object) -> bool:
+    return (key == "title" and isinstance(value, str)) or key.startswith("x-kubernetes-")
 
 
 def crd_template() -> str:

@@ -9,10 +9,12 @@ from pydantic import Field, ValidationError
 
 from perbench.api.text import OBJECT_NAME
 from perbench.base import Document
-from perbench.failures import UsageError
+from perbench.failures import UsageError, first_mistake
+from perbench_operator.platform import Platform
 
 Scope = tuple[Annotated[str, Field(pattern=OBJECT_NAME, min_length=1, max_length=63)], ...]
 """The namespaces that are watched. Empty: all of them."""
+MaxConcurrentModels = Annotated[int, Field(ge=1, le=1000)]
 
 
 class LogLevel(StrEnum):
@@ -23,6 +25,27 @@ class LogLevel(StrEnum):
     WARNING = "Warning"
 
 
+HTTP_URL = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
+"""An address without user, query and fragment."""
+
+
+class GrafanaTarget(Document):
+    """The Grafana that is given dashboards, and in which runs are marked."""
+
+    url: Annotated[str, Field(pattern=HTTP_URL, max_length=2048)]
+    """Its address."""
+    token_file: Path
+    """The token of a service account is in it. It is read at every use."""
+    dashboards: bool = True
+    """Whether the dashboards are pushed. Not where ConfigMaps bring them."""
+    folder: Annotated[str, Field(pattern=r"\S", max_length=189)] = "perbench"
+    """The title of the dashboards' folder."""
+    prometheus_url: Annotated[str | None, Field(pattern=HTTP_URL, max_length=2048)] = None
+    """Where Grafana reaches Prometheus: a data source is made of it. None: there is one."""
+    program: Annotated[tuple[str, ...], Field(min_length=1)] = ("/opt/perbench-grafana/bin/perbench",)
+    """What speaks to Grafana: `perbench` in an environment of its own, with first arguments."""
+
+
 class OperatorConfiguration(Document):
     """What the operator is told when it starts."""
 
@@ -30,8 +53,18 @@ class OperatorConfiguration(Document):
     """Namespaces whose benchmarks are watched. Empty: all, which needs a ClusterRole."""
     probe_port: Annotated[int, Field(ge=1, le=65535)] = 8081
     """Where /healthz and /readyz answer."""
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8082
+    """Where /metrics answers."""
     log_level: LogLevel = LogLevel.INFO
     """How much is logged."""
+    max_concurrent_models: MaxConcurrentModels = 4
+    """Models of all benchmarks together that are served at the same time."""
+    read_nodes: bool = True
+    """Whether nodes may be read, for the product of their accelerators."""
+    grafana: GrafanaTarget | None = None
+    """None: Grafana is told nothing."""
+    platform: Platform
+    """What the runs that start from now on are given."""
 
 
 def read_configuration(path: Path) -> OperatorConfiguration:
@@ -45,6 +78,4 @@ def read_configuration(path: Path) -> OperatorConfiguration:
     try:
         return OperatorConfiguration.model_validate({} if data is None else data, by_name=False, by_alias=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise UsageError(f"{path}: {where}: {first['msg']}") from error
+        raise UsageError(f"{path}: {first_mistake(error)}") from error

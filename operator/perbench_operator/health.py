@@ -4,7 +4,7 @@ Live: the working loop went round lately. The API has no part in it: a restart w
 Ready: the API answered lately, and everything it listed at the start has come through the watch.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 TICK_LIMIT_SECONDS = 90.0
 """After so long without a round the loop is taken for dead."""
@@ -73,3 +73,27 @@ class Health:
     def _forget_when_caught_up(self) -> None:
         if self.caught_up:
             self._seen.clear()
+
+
+class WatchTimes:
+    """When each watch was last known to live: the API opened it, or an object came through it.
+
+    A watch is opened anew every minute, so that one of which nothing is heard for long does not live.
+    """
+
+    def __init__(self, now: float, kinds: Iterable[str], namespaces: Collection[str]) -> None:
+        """`namespaces`: each has watches of its own; none: there is one over all."""
+        self._heard = {(kind, namespace): now for kind in kinds for namespace in namespaces or ("",)}
+
+    def heard(self, kind: str, namespace: str, now: float) -> None:
+        """The watch of `kind` that covers `namespace` lives."""
+        place = (kind, namespace if (kind, namespace) in self._heard else "")
+        if place in self._heard:
+            self._heard[place] = now
+
+    def ages(self, now: float) -> dict[str, float]:
+        """Seconds, by kind: of the watch that has not been heard of for longest."""
+        oldest: dict[str, float] = {}
+        for (kind, _), heard in self._heard.items():
+            oldest[kind] = max(now - heard, oldest.get(kind, 0.0))
+        return oldest

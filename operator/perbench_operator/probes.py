@@ -1,19 +1,20 @@
 """The routes that the kubelet's probes ask: /healthz (live) and /readyz (ready), on a port of their own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 
-from perbench.failures import UsageError
 from perbench_operator.health import Health
+from perbench_operator.routes import answering
 
 
-@asynccontextmanager
-async def probe_routes(health: Health, clock: Callable[[], float], address: str, port: int) -> AsyncIterator[int]:
+def probe_routes(
+    health: Health, clock: Callable[[], float], address: str | None, port: int
+) -> AbstractAsyncContextManager[int]:
     """Answer probes while the block runs: 200 and `ok`, or 503 and the reason. Gives the port (0 picks one).
 
-    Raises UsageError where the port cannot be had.
+    `address` None: all of this machine, of IPv4 and of IPv6. Raises UsageError where the port cannot be had.
     """
 
     def route(trouble: Callable[[float], str | None]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -23,16 +24,5 @@ async def probe_routes(health: Health, clock: Callable[[], float], address: str,
 
         return answer
 
-    application = web.Application()
-    application.add_routes([web.get("/healthz", route(health.not_live)), web.get("/readyz", route(health.not_ready))])
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, address, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise UsageError(f"the probes' port {port} cannot be had: {error.strerror or error}") from error
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    routes = [web.get("/healthz", route(health.not_live)), web.get("/readyz", route(health.not_ready))]
+    return answering(routes, address, port, "probes'")

@@ -1,73 +1,38 @@
-"""The two loops beside the watch: one takes what the watch brings, one asks the API how things stand."""
+"""The loops beside the watch: they ask the API how things stand. And what is listed before the watch begins."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
 
-from pydantic import ValidationError
-
-from perbench.api.messages import mistakes
-from perbench.api.reading import parse
-from perbench.api.yamltext import path_text
-from perbench.failures import shorten
+from perbench.api.resource import KIND
 from perbench_operator.api import ApiRefusalError, Benchmarks
+from perbench_operator.cache import WATCHED, Cache, selector
+from perbench_operator.client import AnswerError, KubernetesApi, UnavailableError
+from perbench_operator.configuration import Scope
 from perbench_operator.health import Health
 
-TICK_SECONDS = 5.0
-"""The working loop goes round at least this often."""
 ASK_SECONDS = 15.0
 """The API is asked this often."""
 ASK_SECONDS_AT_START = 1.0
 """The same, until everything listed has come through the watch."""
 
+SWEEP_SECONDS = 300.0
+"""Benchmarks are listed this often, for what was deleted while a watch was broken off: no watch tells that."""
+
 Clock = Callable[[], float]
+Listed = Callable[[str | None, Collection[str], int], None]
+"""Takes a list of benchmarks: namespace (None: all), their uids, the resource version at which they were listed."""
 
 logger = logging.getLogger("perbench_operator")
 
 
-class Known:
-    """The benchmarks that are there, by uid, with the generation of the spec that was last told of."""
-
-    def __init__(self) -> None:
-        self._generations: dict[str, int] = {}
-
-    def news(self, kind: str | None, body: dict[str, Any]) -> str | None:
-        """What an event says that was not known: one line for the log. None: nothing."""
-        metadata = body["metadata"]
-        uid, generation = metadata["uid"], metadata.get("generation", 0)
-        name = f"{metadata['namespace']}/{metadata['name']}"
-        if kind == "DELETED":
-            return f"{name}: gone" if self._generations.pop(uid, None) is not None else None
-        if self._generations.get(uid) == generation:
-            return None
-        self._generations[uid] = generation
-        return f"{name}: {summary(body)}"
-
-
-def summary(body: dict[str, Any]) -> str:
-    """What a benchmark asks for, in one line; for one that does not keep the API's rules, the first it breaks."""
-    try:
-        benchmark = parse({key: body[key] for key in ("apiVersion", "kind", "metadata", "spec") if key in body})
-    except ValidationError as error:
-        first = next(mistakes(error))
-        return shorten(f"not understood: {path_text(first.location)}: {first.message}", 300).replace("\n", " ")
-    return benchmark.summary.removeprefix(f"{benchmark.metadata.name}: ")
-
-
-async def work(events: asyncio.Queue[tuple[str | None, dict[str, Any]]], health: Health, clock: Clock) -> None:
-    """Take events as they come, for ever. Every round is a sign of life."""
-    known = Known()
-    while True:
-        health.tick(clock())
-        try:
-            async with asyncio.timeout(TICK_SECONDS):
-                kind, body = await events.get()
-        except TimeoutError:
-            continue
-        health.seen(body["metadata"]["uid"])
-        if line := known.news(kind, body):
-            logger.info(line)
+async def prime(api: KubernetesApi, cache: Cache, scope: Scope) -> None:
+    """List what runs have made, so that the first decisions know of it. Raises UnavailableError and AnswerError."""
+    for namespace in scope or (None,):
+        for kind in WATCHED:
+            page = await api.list(kind, namespace, labels=selector(kind))
+            for body in page.items:
+                cache.child(kind, None, body)
 
 
 async def ask(benchmarks: Benchmarks, health: Health, clock: Clock, answered: asyncio.Event) -> None:
@@ -88,3 +53,16 @@ async def ask(benchmarks: Benchmarks, health: Health, clock: Clock, answered: as
                 trouble = str(refusal)
                 logger.warning(trouble)
         await asyncio.sleep(ASK_SECONDS if health.caught_up else ASK_SECONDS_AT_START)
+
+
+async def sweep(api: KubernetesApi, scope: Scope, listed: Listed) -> None:
+    """List the benchmarks now and then, for ever. Of a list that cannot be had the next one tells."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        for namespace in scope or (None,):
+            try:
+                page = await api.list(KIND, namespace, metadata_only=True)
+            except (UnavailableError, AnswerError) as error:
+                logger.debug("benchmarks not listed: %s", error)
+            else:
+                listed(namespace, {body["metadata"]["uid"] for body in page.items}, page.version)

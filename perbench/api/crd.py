@@ -15,8 +15,9 @@ SHORT_NAME = "perb"
 CATEGORY = "perf"
 HEADER = "# Generated from perbench/api by `make generate`. Do not edit.\n"
 
-FREE_DURING_A_RUN = frozenset({"per", "capacity"})
-"""Fields of the spec that may change while a run is on: they interpret figures, they do not make them."""
+FREE_DURING_A_RUN = frozenset({"per", "capacity", "baselineRef", "execution"})
+"""Fields of the spec that may change while a run is on: they interpret figures, they do not make them; of `execution`
+only `rounds` makes figures."""
 
 _RUNNING = "has(self.status) && has(self.status.startTime) && !has(self.status.completionTime)"
 
@@ -107,7 +108,8 @@ def _below(part: Schema, path: str) -> list[tuple[str, Schema, bool]]:
 def _immutable_during_a_run() -> list[dict[str, str]]:
     """One rule per field of the spec, so that the message names the one that was changed."""
     rules = []
-    for name, info in BenchmarkSpec.model_fields.items():
+    for info in BenchmarkSpec.model_fields.values():
+        name = info.alias
         if name in FREE_DURING_A_RUN:
             continue
         same = f"self.spec.{name} == oldSelf.spec.{name}"
@@ -115,6 +117,12 @@ def _immutable_during_a_run() -> list[dict[str, str]]:
             same = f"has(self.spec.{name}) == has(oldSelf.spec.{name}) && (!has(self.spec.{name}) || {same})"
         message = f"{name} cannot change while a run is on: wait for its end, or delete the benchmark"
         rules.append({"rule": f"!({_RUNNING}) || ({same})", "message": message, "fieldPath": f".spec.{name}"})
+    both = ("self", "oldSelf")
+    given = [f"has({side}.spec.execution) && has({side}.spec.execution.rounds)" for side in both]
+    equal = "self.spec.execution.rounds == oldSelf.spec.execution.rounds"
+    same = f"({given[0]}) == ({given[1]}) && (!({given[0]}) || {equal})"
+    message = "execution.rounds cannot change while a run is on: wait for its end, or delete the benchmark"
+    rules.append({"rule": f"!({_RUNNING}) || ({same})", "message": message, "fieldPath": ".spec.execution.rounds"})
     return rules
 
 

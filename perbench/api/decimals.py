@@ -11,7 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from perbench.api.text import NUMBER, PERCENT, POSITIVE, SHARE
+from perbench.api.text import NUMBER, PERCENT, PERCENT_UNDER_100, POSITIVE, SHARE
 
 MAX_LENGTH = 16
 """Characters of a number given as text."""
@@ -61,6 +61,8 @@ PositiveNumber = Annotated[int | str, IntOrString(POSITIVE, 10**6, minimum=1)]
 """Above 0."""
 Percent = Annotated[int | str, IntOrString(PERCENT, 100)]
 """0 to 100."""
+PercentUnder100 = Annotated[int | str, IntOrString(PERCENT_UNDER_100, 99)]
+"""0 to under 100."""
 Share = Annotated[int | str, IntOrString(SHARE, 1)]
 """0 to 1."""
 

@@ -3,15 +3,18 @@
 The CRD has no `default:`: a stored object stays as written, and a new default in a later version changes no old one.
 """
 
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from perbench.api.decimals import PositiveNumber
-from perbench.api.load import Arrival, LoadSpec, PromptApi, ValiditySpec, WarmupSpec
+from perbench.api.execution import Deadlines, ExecutionSpec, KeepModels, OnModelFailure
+from perbench.api.load import Arrival, ClientSpec, LoadSpec, PromptApi, ValiditySpec, WarmupSpec
 from perbench.api.per import LatencyBasis, MemoryBasis
+from perbench.api.pods import Resources
 from perbench.api.rules import ApiObject
-from perbench.api.serving import EnvVar, Runtime, Serving
+from perbench.api.serving import EnvVar, PrefixCache, Runtime, Serving
 from perbench.api.tasks import TaskSpec
 from perbench.api.text import Name
 
@@ -56,6 +59,16 @@ VALIDITY = ValiditySpec(
     on_time_percent=98,
 )
 """The limits of docs/measurement.md §4."""
+CLIENT = ClientSpec(resources=Resources(requests={"cpu": "2", "memory": "1Gi"}), linger_seconds=65)
+EXECUTION = ExecutionSpec(
+    on_model_failure=OnModelFailure.CONTINUE,
+    retries=2,
+    suspend=False,
+    keep_models=KeepModels.NEVER,
+    history_limit=3,
+    deadlines=Deadlines(scheduling_seconds=1800, image_seconds=1800, ready_seconds=3600, total_seconds=86_400),
+)
+"""Of a cluster; the rounds depend on where it runs."""
 
 
 class Resolved(ApiObject):
@@ -100,7 +113,7 @@ def resolve_defaults(spec: "BenchmarkSpec", *, local: bool) -> Resolved:
         warmup=load.warmup,
         repeats=load.repeats or (REPEATS_WITH_ROUNDS if rounds >= ENOUGH_ROUNDS else REPEATS),
         max_seconds=load.max_seconds or MAX_SECONDS,
-        validity=validity_of(load),
+        validity=complete(load.validity),
         rounds=rounds,
         reference=(spec.per.reference if spec.per else None) or spec.models[0].name,
         unloaded_requests=UNLOADED_REQUESTS if _asks_unloaded(spec) else None,
@@ -114,16 +127,15 @@ def _asks_unloaded(spec: "BenchmarkSpec") -> bool:
 def _loop(load: LoadSpec) -> dict[str, Any]:
     """The fields of `Resolved` that say which loop it is."""
     if load.rate is None:
-        return {"concurrency": load.concurrency or CONCURRENCY}
+        return {"concurrency": _concurrency(load)}
     arrival = load.arrival or ARRIVAL
     fields = {"rate": load.rate, "arrival": arrival, "max_in_flight": load.max_in_flight or MAX_IN_FLIGHT}
     return fields | ({"burstiness": load.burstiness or BURSTINESS} if arrival is Arrival.GAMMA else {})
 
 
-def validity_of(load: LoadSpec) -> ValiditySpec:
+def complete(validity: ValiditySpec | None) -> ValiditySpec:
     """The limits that hold: those written, over the defaults."""
-    written = load.validity or ValiditySpec()
-    return VALIDITY.model_copy(update=written.model_dump(exclude_none=True))
+    return VALIDITY.model_copy(update=validity.model_dump(exclude_none=True) if validity else {})
 
 
 def least_items(concurrency: int | None) -> int:
@@ -133,21 +145,65 @@ def least_items(concurrency: int | None) -> int:
 
 def concurrency_of(spec: "BenchmarkSpec") -> int | None:
     """Requests in flight that `spec` asks for; None: an open loop."""
-    load = spec.load or LoadSpec()
+    return _concurrency(spec.load or LoadSpec())
+
+
+def _concurrency(load: LoadSpec) -> int | None:
     return None if load.rate is not None else load.concurrency or CONCURRENCY
 
 
-def serving_of(spec: "BenchmarkSpec", model: "ModelSpec") -> Serving | None:
-    """How `model` is served: its own `serving` over the benchmark's, every field filled. None for an endpoint."""
+def serving_of(spec: "BenchmarkSpec", model: "ModelSpec", platform: Serving | None = None) -> Serving | None:
+    """How `model` is served: its own `serving` over the benchmark's over the platform's. None for an endpoint.
+
+    `runtime`, `args`, `env`, `replicas` and `prefix_cache` are always filled.
+    """
     if model.endpoint is not None:
         return None
-    common, own = spec.serving or Serving(), model.serving or Serving()
-    env: dict[str, EnvVar] = {variable.name: variable for variable in (*(common.env or ()), *(own.env or ()))}
-    return Serving(
-        runtime=own.runtime or common.runtime or RUNTIME,
-        args=own.args if own.args is not None else common.args or (),
-        env=tuple(env.values()),
-    )
+    start = Serving(runtime=RUNTIME, args=(), env=(), replicas=1, prefix_cache=PrefixCache.OFF)
+    layers = [layer for layer in (platform, spec.serving, model.serving) if layer is not None]
+    return reduce(_over, layers, start)
+
+
+def _over(lower: Serving, upper: Serving) -> Serving:
+    """`upper`'s fields over `lower`'s; variables, selectors and quantities are merged by name."""
+    update = {name: value for name in Serving.model_fields if (value := getattr(upper, name)) is not None}
+    env: dict[str, EnvVar] = {variable.name: variable for variable in (*(lower.env or ()), *(upper.env or ()))}
+    update["env"] = tuple(env.values())
+    if upper.node_selector is not None:
+        update["node_selector"] = {**(lower.node_selector or {}), **upper.node_selector}
+    if upper.resources is not None:
+        update["resources"] = merged_resources(lower.resources, upper.resources)
+    return lower.model_copy(update=update)
+
+
+def merged_resources(lower: Resources | None, upper: Resources | None) -> Resources:
+    """Requests and limits of `upper` over those of `lower`, quantity by quantity."""
+    low, high = lower or Resources(), upper or Resources()
+    requests, limits = {**(low.requests or {}), **(high.requests or {})}, {**(low.limits or {}), **(high.limits or {})}
+    return Resources(requests=requests or None, limits=limits or None)
+
+
+def client_of(spec: "BenchmarkSpec", platform: ClientSpec | None = None) -> ClientSpec:
+    """The bench pod: what the benchmark says over the platform's over the defaults."""
+    own = (spec.load.client if spec.load else None) or ClientSpec()
+    layers = [CLIENT, platform or ClientSpec(), own]
+    given = {
+        name: value
+        for layer in layers
+        for name in ClientSpec.model_fields
+        if (value := getattr(layer, name)) is not None
+    }
+    given["resources"] = reduce(merged_resources, (layer.resources for layer in layers))
+    return ClientSpec(**given)
+
+
+def execution_of(spec: "BenchmarkSpec") -> ExecutionSpec:
+    """How the run is carried out in a cluster: every field filled but `rounds`."""
+    own = spec.execution or ExecutionSpec()
+    update = {name: value for name in ExecutionSpec.model_fields if (value := getattr(own, name)) is not None}
+    deadlines = own.deadlines.model_dump(exclude_none=True) if own.deadlines else {}
+    update["deadlines"] = (EXECUTION.deadlines or Deadlines()).model_copy(update=deadlines)
+    return EXECUTION.model_copy(update=update)
 
 
 def limit_of(task: TaskSpec) -> int | None:

@@ -8,13 +8,15 @@
 figures) and without `execution`, except `execution.rounds` (the rest of it says how to get there).
 *As it was written* means that a field left out and the same field with its default value are two specs with two ids.
 If defaults were filled in first, a new default in a later version would change the id of every stored benchmark, and an
-upgrade would start runs that nobody asked for. Objects without any field (`load: {}`) say nothing and are left out.
+upgrade would start runs that nobody asked for. Objects without any field (`load: {}`) say nothing and are left out,
+but for `emptyDir`, which is a choice by being there. Objects of Kubernetes' own kind (`affinity`, `tolerations[]`,
+`podPatch`) have no schema here: they stay as they were written, their lists in their order.
 
-*Canonical JSON*: keys sorted by code point, no spaces, no escapes beyond those JSON demands, UTF-8. Specs hold no
-fractions, so numbers need no rule. Lists whose entries have a key (models, tasks, environment variables) are sorted by
-it, and sets (choices) by value, because to the API server such lists are equal in any order; other lists stay as they
-are. So the order in which models are written does not matter here, although the first is the default reference: that
-is a matter of `per`.
+*Canonical JSON*: keys sorted by code point, no spaces, no escapes beyond those JSON demands, UTF-8. Whole numbers are
+written without a fraction, as the API server stores them. Lists whose entries have a key (models, tasks, environment
+variables) are sorted by it, and sets (choices) by value, because to the API server such lists are equal in any order;
+other lists stay as they are. So the order in which models are written does not matter here, although the first is the
+default reference: that is a matter of `per`.
 """
 
 import hashlib
@@ -24,11 +26,13 @@ from functools import cache
 from pydantic import JsonValue
 
 from perbench.api.resource import BenchmarkSpec, to_data
-from perbench.api.schema import Schema, schema_at, structural_schema
+from perbench.api.schema import PRESERVED, Schema, schema_at, structural_schema
 
 LENGTH = 10
 INTERPRETATION = ("per", "capacity", "baselineRef")
 """Fields that change what figures mean, not the figures."""
+CHOICES = frozenset({"emptyDir"})
+"""Fields that say something by being there."""
 
 
 def run_id(uid: str, spec: BenchmarkSpec, request: str | None = None) -> str:
@@ -56,12 +60,29 @@ def canonical_json(value: JsonValue) -> str:
 
 def _canonical(value: JsonValue, schema: Schema) -> JsonValue:
     """`value` without objects that have no field, and with its unordered lists sorted."""
+    if schema.get(PRESERVED):
+        return _plain(value)
     if isinstance(value, list):
         return _canonical_list(value, schema)
     if isinstance(value, dict):
         parts = {name: _canonical(part, schema_at(schema, (name,)) or {}) for name, part in value.items()}
-        return {name: part for name, part in parts.items() if part != {}}
+        return {name: part for name, part in parts.items() if part != {} or _is_choice(name, schema)}
     return value
+
+
+def _is_choice(name: str, schema: Schema) -> bool:
+    """Whether a field says something even where it is an object without fields."""
+    part = schema_at(schema, (name,)) or {}
+    return name in CHOICES or bool(part.get(PRESERVED))
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    """What has no schema, as the API server gives it back: `2.0` is stored as `2`."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _canonical_list(entries: list[JsonValue], schema: Schema) -> list[JsonValue]:

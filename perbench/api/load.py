@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from perbench.api.decimals import Percent, PositiveNumber, as_float
+from perbench.api.pods import NodeSelector, Resources, Tolerations
 from perbench.api.rules import ApiObject, Rule
 
 MAX_RATE = 100_000
@@ -50,11 +51,11 @@ class ValiditySpec(ApiObject):
     client_error_tail_percent: Percent | None = None
     """As much, in percent of the 99th percentile of the time to first token. Default 10."""
     read_delay_milliseconds: PositiveNumber | None = None
-    """Half of all chunks may wait this long before they are read, or `readDelayPercent`. Default 0.1."""
+    """Half of all tokens may wait this long before they are read, or `readDelayPercent`. Default 0.1."""
     read_delay_percent: Percent | None = None
     """As much, in percent of the median time per output token. Default 5."""
     read_delay_tail_milliseconds: PositiveNumber | None = None
-    """One chunk in twenty may wait longer than this before it is read, or `readDelayTailPercent`. Default
+    """One token in twenty-five may wait longer than this before it is read, or `readDelayTailPercent`. Default
     "1.5"."""
     read_delay_tail_percent: Percent | None = None
     """As much, in percent of the 95th percentile of the time between tokens. Default "7.5"."""
@@ -63,6 +64,20 @@ class ValiditySpec(ApiObject):
     on_time_percent: Percent | None = None
     """Open loop: at least this share of the requests must leave on time, which is within 10 milliseconds or one mean
     gap of when they are due, whichever is longer. Default 98."""
+
+
+class ClientSpec(ApiObject):
+    """In a cluster: the bench pod, which carries the load generator."""
+
+    resources: Resources | None = None
+    """What its container asks for. Default: requests of 2 CPUs and 1Gi of memory, no CPU limit (a limit throttles it,
+    and then its own verdict fails)."""
+    node_selector: NodeSelector | None = None
+    """Labels that its node must have."""
+    tolerations: Tolerations | None = None
+    """Taints of nodes that do not keep it away, as in a pod."""
+    linger_seconds: Annotated[int | None, Field(ge=0, le=3600)] = None
+    """How long it stays after its last stage, so that Prometheus reads the last values. Default 65."""
 
 
 class LoadSpec(ApiObject):
@@ -96,6 +111,8 @@ class LoadSpec(ApiObject):
     and is not valid (`StageTimeLimit`). Default 1800."""
     validity: ValiditySpec | None = None
     """When a stage is no measurement. The defaults are those of docs/measurement.md; other limits are in the record."""
+    client: ClientSpec | None = None
+    """In a cluster: the pod that carries the load generator."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from perbench.api.pods import SecretKeyRef, VolumePath
 from perbench.api.rules import ApiObject, Rule
 from perbench.api.serving import Serving
 from perbench.api.text import MODEL, REVISION, URL, Name
@@ -33,6 +34,8 @@ class Endpoint(ApiObject):
     """The name by which the server knows the model. Needed with `OpenAI` and `OpenAIChat`."""
     accelerators: Annotated[int | None, Field(ge=1, le=4096)] = None
     """How many accelerators stand behind it; throughput is then given per accelerator, otherwise per endpoint."""
+    api_key_secret_key_ref: SecretKeyRef | None = None
+    """In a cluster: the key that is sent as a bearer token. Local mode takes it from `PERBENCH_API_KEY`."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -53,16 +56,19 @@ class ModelSpec(ApiObject):
     or `/path/model.gguf`: on this machine in local mode, else inside the image), or `packaged:smollm2-135m`."""
     revision: Annotated[str | None, Field(pattern=REVISION, max_length=128)] = None
     """Branch, tag or commit at the hub. Default: the repository's main branch; the commit found is recorded."""
+    volume: VolumePath | None = None
+    """In a cluster, in place of `model`: model files on a PersistentVolumeClaim."""
     endpoint: Endpoint | None = None
     """A server that already runs, in place of `model`."""
     serving: Serving | None = None
-    """Overrides `spec.serving` for this model: `runtime` and `args` replace it, `env` is merged by name."""
+    """Overrides `spec.serving` for this model: `env`, `nodeSelector` and `resources` are merged by name, every
+    other field replaces it."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            message="give exactly one of model and endpoint",
-            cel="has(self.model) != has(self.endpoint)",
-            holds=lambda m: (m.model is None) != (m.endpoint is None),
+            message="give exactly one of model, volume and endpoint",
+            cel="[has(self.model), has(self.volume), has(self.endpoint)].exists_one(given, given)",
+            holds=lambda m: sum(kind is not None for kind in (m.model, m.volume, m.endpoint)) == 1,
         ),
         Rule(
             message="revision goes with a Hugging Face id in model only",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from perbench.api.crd import fields, resource_schema
 from perbench.api.resource import API_VERSION, KIND, RUN_ANNOTATION
-from perbench.api.schema import INT_OR_STRING, Schema
+from perbench.api.schema import INT_OR_STRING, PRESERVED, Schema
 from perbench.api.text import MEANINGS
 
 Proofs = Mapping[str, str]
@@ -21,10 +21,10 @@ The same file works for `kubectl apply` and for `perbench run`; `perbench valida
 refused. `[]` marks the entries of a list; a field in **bold** must be given. The last column names the test that proves
 what the field promises.
 
-While a run is on (`status.startTime` is set, `status.completionTime` is not), nothing in `spec` can change but `per`
-and `capacity`: they only say how figures are read, and an edit of them measures nothing again. After its end any other
-edit starts a new run, and so does a new value of the annotation `{RUN_ANNOTATION}`. Writing out a default is an edit
-too.
+While a run is on (`status.startTime` is set, `status.completionTime` is not), nothing in `spec` can change but `per`,
+`capacity` and `baselineRef`, which only say how figures are read, and `execution` (not its `rounds`), which only says
+how to get there: an edit of them measures nothing again. After its end any other edit starts a new run, and so does a
+new value of the annotation `{RUN_ANNOTATION}`. Writing out a default is an edit too.
 """
 
 
@@ -80,13 +80,19 @@ def _type(part: Schema) -> str:
         unique = f", one per `{key[0]}`" if key else ", no repeats" if part["x-kubernetes-list-type"] == "set" else ""
         return f"list, {_range(part, 'Items')} entries{unique}: {_type(part['items'])}"
     if kind == "object":
-        values = part.get("additionalProperties")
-        return f"map, {_range(part, 'Properties')} entries: {_type(values)}" if values else "object"
+        return _object_type(part)
     if INT_OR_STRING in part:
         return f"whole number or text: {MEANINGS[part['pattern']]}"
     if kind == "string":
         return _text_type(part)
     return f"whole number, {part['minimum']} to {part['maximum']}" if kind == "integer" else str(kind)
+
+
+def _object_type(part: Schema) -> str:
+    if PRESERVED in part:
+        return "object, as Kubernetes has it"
+    values = part.get("additionalProperties")
+    return f"map, {_range(part, 'Properties')} entries: {_type(values)}" if values else "object"
 
 
 def _text_type(part: Schema) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from perbench.api import defaults
+from perbench.api.baseline import BaselineRef
 from perbench.api.capacity import CapacitySpec
 from perbench.api.execution import ExecutionSpec
 from perbench.api.load import LoadSpec
@@ -52,6 +53,8 @@ class BenchmarkSpec(ApiObject):
     """How the Performance-Efficiency Ratio is computed. May change while a run is on."""
     capacity: CapacitySpec | None = None
     """What hardware costs. May change while a run is on."""
+    baseline_ref: BaselineRef | None = None
+    """The run that this one is judged by. May change while a run is on."""
     execution: ExecutionSpec | None = None
     """How the run is carried out."""
 

@@ -12,6 +12,8 @@ _KEPT = ("type", "format", "description", "enum", "pattern", "minLength", "maxLe
 _KEPT_CONTAINERS = ("minItems", "maxItems", "minProperties", "maxProperties", "required")
 INT_OR_STRING = "x-kubernetes-int-or-string"
 """Marks a part that is a whole number or text; it has no `type`."""
+PRESERVED = "x-kubernetes-preserve-unknown-fields"
+"""Marks a part that keeps whatever it holds."""
 _MAX_INT32 = 2**31 - 1
 
 
@@ -61,7 +63,7 @@ def _convert(raw: Schema, definitions: Mapping[str, Schema], path: str) -> Schem
         result.setdefault("x-kubernetes-list-type", "atomic")
         result["items"] = _convert(source["items"], definitions, f"{path}[]")
     if "type" not in result and INT_OR_STRING not in result:
-        result["x-kubernetes-preserve-unknown-fields"] = True
+        result[PRESERVED] = True
     return result
 
 

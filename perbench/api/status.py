@@ -8,14 +8,19 @@ from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from perbench.api.baseline import BaselineStatus
 from perbench.api.defaults import Resolved
 from perbench.api.rules import ApiObject, ListMap
 from perbench.api.text import REASON, RUN_ID, THROUGHPUT_UNIT, DecimalText, Name
-from perbench.failures import Failure
+from perbench.failures import Failure, shorten
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
+WARNINGS_LIMIT = 20
+"""Warnings that the status has room for."""
+REQUEST_LIMIT = 253
+"""Characters of the annotation that asks for a run: it is kept in the status."""
 
 
 def _whole_seconds(time: datetime) -> datetime:
@@ -26,12 +31,19 @@ Time = Annotated[AwareDatetime, AfterValidator(_whole_seconds)]
 """A moment in UTC, to the second, as Kubernetes writes it."""
 
 
+def _cut(limit: int) -> BeforeValidator:
+    """Longer texts lose their beginning: the status has a size limit, and the results have them whole."""
+    return BeforeValidator(lambda value: shorten(value, limit) if isinstance(value, str) else value)
+
+
 class Phase(StrEnum):
     """Where the run stands, for people. Programs read the conditions."""
 
     PENDING = "Pending"
+    QUEUED = "Queued"
     STARTING_MODEL = "StartingModel"
     MEASURING = "Measuring"
+    SUSPENDED = "Suspended"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
 
@@ -47,13 +59,16 @@ class ModelPhase(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """What is said of a run, each Unknown until it is decided."""
+    """What is said of a run, each Unknown until it is decided. `Regressed` is said of those with a baseline only,
+    `Annotated` only where the operator has a Grafana."""
 
     ACCEPTED = "Accepted"
     MODELS_READY = "ModelsReady"
     LOAD_FINISHED = "LoadFinished"
     MEASUREMENT_VALID = "MeasurementValid"
     SUCCEEDED = "Succeeded"
+    REGRESSED = "Regressed"
+    ANNOTATED = "Annotated"
 
 
 class ConditionStatus(StrEnum):
@@ -68,7 +83,8 @@ class Condition(ApiObject):
     """One observation about the run, in the form that Kubernetes gives to conditions."""
 
     type: ConditionType
-    """What is said: `Accepted`, `ModelsReady`, `LoadFinished`, `MeasurementValid` or `Succeeded`."""
+    """What is said: `Accepted`, `ModelsReady`, `LoadFinished`, `MeasurementValid`, `Succeeded`; where the benchmark
+    has a `baselineRef`, `Regressed`; where the operator has a Grafana, `Annotated`."""
     status: ConditionStatus
     """`True`, `False`, or `Unknown` while it is not decided."""
     observed_generation: Count | None = None
@@ -86,12 +102,24 @@ class RunStatus(ApiObject):
 
     id: Annotated[str, Field(pattern=RUN_ID, max_length=10)]
     """The run's id. It depends on the benchmark's uid, on what the spec measures and on `request`, on nothing else."""
-    request: Annotated[str | None, Field(max_length=253)] = None
+    request: Annotated[str | None, Field(max_length=REQUEST_LIMIT)] = None
     """The value of the annotation `perbench.dev/run` that asked for it."""
     version: Annotated[str | None, Field(max_length=64)] = None
     """The version of perbench that carries it out, to its end."""
     resolved: Resolved | None = None
     """The settings it uses: what was written, and the defaults where nothing was."""
+    resumed_time: Time | None = None
+    """When it last went on after a suspension or a wait in the queue: `execution.deadlines.totalSeconds` counts from
+    here."""
+
+
+class RefusedRun(ApiObject):
+    """A run that was asked for and not accepted."""
+
+    id: Annotated[str | None, Field(pattern=RUN_ID, max_length=10)] = None
+    """The id it would have had. Absent where the spec cannot be read."""
+    request: Annotated[str | None, Field(max_length=REQUEST_LIMIT)] = None
+    """The value of the annotation `perbench.dev/run` that asked for it; of a longer one its beginning."""
 
 
 class ProgressStatus(ApiObject):
@@ -127,12 +155,13 @@ class TaskStatus(ApiObject):
     """Mean score of the answers, 0 to 1. Absent for synthetic tasks, and under 99 % of items scored."""
     throughput: DecimalText | None = None
     """Work per second, in `throughputUnit`."""
-    throughput_unit: Annotated[str | None, Field(pattern=THROUGHPUT_UNIT, max_length=64)] = None
+    throughput_unit: Annotated[str | None, Field(pattern=THROUGHPUT_UNIT, max_length=24)] = None
     """What `throughput` counts, and per what: such as `tokens/s per server`."""
     latency_milliseconds: DecimalText | None = None
     """Time per output token; for classification per item. Of what: `per.latencyBasis`."""
     memory_mebibytes: DecimalText | None = None
-    """Memory per server or accelerator: the mean of the stages' peaks. Of what: `per.memoryBasis`."""
+    """Memory of one server, all of its accelerators together: the mean of the stages' peaks. Of what:
+    `per.memoryBasis`."""
     per: DecimalText | None = None
     """PER on the Published scale, 0 to 1, among the models compared here. Absent under four models without fixed
     bounds."""
@@ -166,9 +195,17 @@ class ModelStatus(ApiObject):
     """Its name in `spec.models`."""
     phase: ModelPhase
     """`Pending`, `Starting`, `Measuring`, `Succeeded` or `Failed`."""
-    runtime: Annotated[str | None, Field(max_length=64)] = None
+    runtime: Annotated[str, _cut(16), Field(max_length=16)] | None = None
     """The model server that really served it. Absent for an endpoint."""
-    revision: Annotated[str | None, Field(max_length=128)] = None
+    image: Annotated[str, _cut(128), Field(max_length=128)] | None = None
+    """In a cluster: the server's image, as it was asked for; of a longer name the end."""
+    image_digest: Annotated[str, _cut(72), Field(max_length=72)] | None = None
+    """In a cluster: the digest of the image that really ran."""
+    node: Annotated[str, _cut(64), Field(max_length=64)] | None = None
+    """In a cluster: the node that the first replica of the last round ran on; of a longer name the end."""
+    accelerator: Annotated[str, _cut(96), Field(max_length=96)] | None = None
+    """In a cluster: count and product of each replica's accelerators, such as `2 x NVIDIA-A100-SXM4-80GB`."""
+    revision: Annotated[str, _cut(64), Field(max_length=64)] | None = None
     """The commit of the model's repository that was served."""
     ready_seconds: Count | None = None
     """Seconds from start to readiness, rounded up; the longest of all rounds."""
@@ -205,7 +242,8 @@ class ResultsRef(ApiObject):
     """Where all figures are."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
-    """Local mode: the file beside `status.yaml`."""
+    """In a cluster: the ConfigMap of the first model, whose labels all of the run have. Local mode: the file beside
+    `status.yaml`."""
 
 
 class Status(ApiObject):
@@ -215,15 +253,21 @@ class Status(ApiObject):
     """The generation of the spec that this status is about."""
     run: RunStatus | None = None
     """The run that this status is about."""
+    refused: RefusedRun | None = None
+    """The run that was asked for last, where it was not accepted. `run` and its figures are then those of the run
+    before, if there has been one."""
     phase: Phase | None = None
-    """Where the run stands, for people: `Pending`, `StartingModel`, `Measuring`, `Succeeded` or `Failed`.
-    Programs read `conditions`."""
+    """Where the run stands, for people: `Pending`, `Queued`, `StartingModel`, `Measuring`, `Suspended`,
+    `Succeeded` or `Failed`. Programs read `conditions`."""
+    phase_start_time: Time | None = None
+    """In a cluster: since when the run stands in `phase`, with the model that is at hand."""
     start_time: Time | None = None
     """When the run started."""
     completion_time: Time | None = None
     """When it ended, well or not."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8), ListMap("type")] = ()
-    """Observations about the run. `Succeeded` is the last word; its reason says why not."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=7), ListMap("type")] = ()
+    """Observations about the run. `Succeeded` is the last word; its reason says why not. `Annotated`, where the
+    operator has a Grafana: whether the run is marked in it."""
     progress: ProgressStatus | None = None
     """How far the run is."""
     compared_models: Annotated[int | None, Field(ge=0, le=32)] = None
@@ -234,7 +278,10 @@ class Status(ApiObject):
     """The models and their figures."""
     ranking: Annotated[tuple[Ranking, ...], Field(max_length=16), ListMap("task")] = ()
     """The models of each task in order."""
-    warnings: Annotated[tuple[StatusWarning, ...], Field(max_length=32)] = ()
+    baseline: BaselineStatus | None = None
+    """The run that this one was held against, and what got worse. Absent without `baselineRef`, and where no such run
+    was found."""
+    warnings: Annotated[tuple[StatusWarning, ...], Field(max_length=WARNINGS_LIMIT)] = ()
     """What a reader of the figures must know."""
     failure: Failure | None = None
     """The first thing that went wrong: whose affair it is (`blame`), and why."""

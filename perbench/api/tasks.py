@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from perbench.api.pods import ConfigMapKey, VolumePath
 from perbench.api.rules import ApiObject, ListSet, Rule
 from perbench.api.text import Name
 
@@ -104,6 +105,10 @@ class Dataset(ApiObject):
     """The items themselves."""
     file: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
     """Local mode: a JSON Lines file with `input`, `answers` and other columns, relative to the benchmark's file."""
+    config_map: ConfigMapKey | None = None
+    """In a cluster: the same, in a ConfigMap."""
+    volume: VolumePath | None = None
+    """In a cluster: the same, a file on a PersistentVolumeClaim."""
     prompt: Annotated[str, Field(min_length=1, max_length=16_384)] = "{{ input }}"
     """Jinja template of the prompt (sandboxed) over `input` and the item's other columns. Default `{{ input }}`."""
     scoring: Scoring
@@ -111,9 +116,9 @@ class Dataset(ApiObject):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            message="give exactly one of inline and file",
-            cel="has(self.inline) != has(self.file)",
-            holds=lambda d: (d.inline is None) != (d.file is None),
+            message="give exactly one of inline, file, configMap and volume",
+            cel="[has(self.inline), has(self.file), has(self.configMap), has(self.volume)].exists_one(given, given)",
+            holds=lambda d: sum(kind is not None for kind in (d.inline, d.file, d.config_map, d.volume)) == 1,
         ),
     )
 

@@ -20,7 +20,13 @@ DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 NUMBER = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"
 POSITIVE = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
 PERCENT = r"^(100(\.0+)?|(0|[1-9][0-9]?)(\.[0-9]+)?)$"
+PERCENT_UNDER_100 = r"^(0|[1-9][0-9]?)(\.[0-9]+)?$"
 SHARE = r"^(0(\.[0-9]+)?|1(\.0+)?)$"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+RESOURCE = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$"
+LABEL_KEY = r"^[A-Za-z0-9_.-]+$"
+PATH = r"^\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*(/\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
+IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$"
 PRICED_UNIT = r"^(server|accelerator|endpoint)$"
 THROUGHPUT_UNIT = r"^(tokens|items)/s per (accelerator|server|endpoint)$"
 
@@ -38,7 +44,13 @@ MEANINGS = {
     NUMBER: "a number from 0 upwards, such as 0.5",
     POSITIVE: "a number above 0, such as 0.5",
     PERCENT: "a number from 0 to 100, such as 2.5",
+    PERCENT_UNDER_100: "a number from 0 to under 100, such as 2.5",
     SHARE: "a number from 0 to 1, such as 0.5",
+    QUANTITY: "a quantity as Kubernetes writes it, such as 2, 500m or 8Gi",
+    RESOURCE: "an extended resource with its domain, such as nvidia.com/gpu",
+    LABEL_KEY: "letters, digits, '-', '_' and '.'",
+    PATH: "a relative path without '..': names of letters, digits, '-', '_' and '.', with '/' between them",
+    IMAGE: "an image, such as registry.example.org/team/server:1.2",
     PRICED_UNIT: "server, accelerator or endpoint",
     THROUGHPUT_UNIT: "tokens/s or items/s, then 'per' and accelerator, server or endpoint",
 }

@@ -11,30 +11,55 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import typer
 
-COMMANDS = ("run", "load", "calibrate", "score", "report", "compare", "export", "validate", "crd", "truth_server")
+COMMANDS = (
+    "run",
+    "load",
+    "calibrate",
+    "score",
+    "report",
+    "compare",
+    "top",
+    "export",
+    "validate",
+    "crd",
+    "grafana",
+    "truth_server",
+)
 """Modules of this package, in the order `--help` shows them."""
 
 _OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main() -> None:
-    """Entry point: a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+    """Entry point of `perbench`."""
+    _end_well(_app, "perbench")
+
+
+def kubectl_main() -> None:
+    """Entry point of `kubectl-perbench`."""
+    _end_well(_kubectl_app, "kubectl perbench")
+
+
+def _end_well(app: "Callable[[], typer.Typer]", program: str) -> None:
+    """Run a program: a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     if sys.stdout is None:  # the shell closed it
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     from perbench.errors import PerbenchError
 
     try:
         try:
-            _app()()
+            app()()
         finally:
             sys.stdout.flush()  # what is still buffered may be what does not fit
     except PerbenchError as error:
-        sys.stderr.write(f"perbench: {error}\n")
+        sys.stderr.write(f"{program}: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("perbench: interrupted\n")
+        sys.stderr.write(f"{program}: interrupted\n")
         sys.exit(130)
     except OSError as error:
         _end_without_output(error)
@@ -54,6 +79,12 @@ def _app() -> "typer.Typer":
     for name in COMMANDS:
         importlib.import_module(f"perbench.cli.{name}").register(app)
     return app
+
+
+def _kubectl_app() -> "typer.Typer":
+    from perbench.cli.kubectl import kubectl_app
+
+    return kubectl_app()
 
 
 def _end_without_output(error: OSError) -> NoReturn:

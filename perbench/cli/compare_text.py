@@ -20,7 +20,6 @@ from perbench.comparison import (
     Uncompared,
     Verdict,
 )
-from perbench.comparison.compare import NOT_IN_RESULTS
 from perbench.failures import shorten
 from perbench.per.measured import Axis
 from perbench.per.replicates import Basis
@@ -53,17 +52,12 @@ VERDICTS = {
 
 def is_comparable(found: ResultsComparison) -> bool:
     """Whether there is anything to say: the two are alike, and have figures of the same models."""
-    return not found.refused and bool(found.models or lost(found))
+    return not found.refused and bool(found.models or found.lost)
 
 
 def is_worse(found: ResultsComparison) -> bool:
     """Whether a figure regressed, or a model that was measured has no figures any more."""
-    return bool(found.regressed or lost(found))
-
-
-def lost(found: ResultsComparison) -> tuple[Uncompared, ...]:
-    """What was measured then and was tried in vain now. What is not asked for any more is not lost."""
-    return tuple(entry for entry in found.uncompared if entry.lost and entry.candidate != NOT_IN_RESULTS)
+    return bool(found.regressed or found.lost)
 
 
 def why_not(found: ResultsComparison, names: tuple[str, str]) -> str:
@@ -72,6 +66,10 @@ def why_not(found: ResultsComparison, names: tuple[str, str]) -> str:
         own = [_clean(name) for side, name in zip(Side, names, strict=True) if side in found.unfinished]
         are, them = ("is", "it") if len(own) == 1 else ("are", "them")
         return f"{' and '.join(own)} {are} not finished: continue {them} first (perbench run FILE)"
+    for side, name in zip(Side, names, strict=True):
+        for entry in found.untrusted:
+            if entry.side is side:
+                return f"{_clean(name)}: no figure can be trusted: {entry.reason}: {_clean(entry.message)}"
     both = f"{_clean(names[0])} and {_clean(names[1])} are not compared"
     if not found.refused:
         return f"{both}: no model has figures worth comparing on the same task in both"
@@ -88,6 +86,9 @@ def to_json(found: ResultsComparison) -> str:
         "reference": found.reference,
         "basis": found.basis.value if found.basis else None,
         "unfinished": [side.value for side in found.unfinished],
+        "untrusted": [
+            {"side": entry.side.value, "reason": entry.reason, "message": entry.message} for entry in found.untrusted
+        ],
         "differences": [_difference(entry) for entry in found.differences],
         "remarks": [_difference(entry) for entry in found.remarks],
         "models": [
@@ -130,7 +131,7 @@ def to_text(found: ResultsComparison, names: tuple[str, str], results: tuple[Res
         console.print(Text(f"{_clean(task.name)}: throughput in {throughput}, latency in {latency}"))
         console.print(_grid(entries))
         console.print()
-    if found.models or lost(found):
+    if found.models or found.lost:
         for line in _sentences(found):
             console.print(Text(textwrap.fill(line, WIDTH)))
     elif found.uncompared:
@@ -192,7 +193,7 @@ def _sentences(found: ResultsComparison) -> Iterator[str]:
     better = [entry for entry in found.models if any(r.verdict is Verdict.IMPROVED for r in entry.ratios)]
     if better:
         yield f"Better {limit}: {'; '.join(_named(entry, Verdict.IMPROVED) for entry in better)}."
-    for gone in lost(found):
+    for gone in found.lost:
         yield f"Measured in the baseline, not any more: {_clean(gone.model)} on {_clean(gone.task)} ({gone.candidate})."
     yield from _lost_axes(found.models)
     if few := [entry for entry in found.models if any(r.verdict is Verdict.TOO_FEW_REPEATS for r in entry.ratios)]:

@@ -1,7 +1,7 @@
 """Two results compared: ratios with intervals, verdicts, what forbids to compare them. Pure (docs/statistics.md)."""
 
 from perbench.comparison.compare import compare_results
-from perbench.comparison.provenance import differences, remarks
+from perbench.comparison.regression import Judgement, Worse, judge_regression
 from perbench.comparison.values import (
     Difference,
     Figure,
@@ -10,19 +10,22 @@ from perbench.comparison.values import (
     ResultsComparison,
     Side,
     Uncompared,
+    Untrusted,
     Verdict,
 )
 
 __all__ = [
     "Difference",
     "Figure",
+    "Judgement",
     "ModelComparison",
     "Ratio",
     "ResultsComparison",
     "Side",
     "Uncompared",
+    "Untrusted",
     "Verdict",
+    "Worse",
     "compare_results",
-    "differences",
-    "remarks",
+    "judge_regression",
 ]

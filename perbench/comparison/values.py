@@ -10,6 +10,9 @@ from perbench.statistics.intervals import Interval
 TOLERANCE_PERCENT = 5.0
 """By how much an interval must exclude 1: less is of no use to anyone, and a machine is rarely steadier."""
 
+NOT_IN_RESULTS = "NotInResults"
+"""Why a model on a task has no figures: the run did not ask for them."""
+
 
 class Side(StrEnum):
     """One of the two results."""
@@ -103,6 +106,11 @@ class Uncompared:
         """It was measured then, and is not now."""
         return self.baseline is None and self.candidate is not None
 
+    @property
+    def gained(self) -> bool:
+        """It was tried in vain then, and is measured now. What was not asked for then is new."""
+        return self.candidate is None and self.baseline not in {None, NOT_IN_RESULTS}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -115,8 +123,19 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Untrusted:
+    """One of the two results, of which no figure can be trusted."""
+
+    side: Side
+    reason: str
+    """That of its condition `MeasurementValid`: `SharedAccelerator`, `UnlikeAccelerators`."""
+    message: str
+
+
+@dataclass(frozen=True)
 class ResultsComparison:
-    """Two results. Refused where `differences` is not empty, or one of them is unfinished: then it has no models."""
+    """Two results. Refused where `differences` is not empty, one of them is unfinished, or no figure of one can be
+    trusted: then it has no models."""
 
     differences: tuple[Difference, ...]
     """What forbids to compare: a ratio would measure that, not the models."""
@@ -131,11 +150,18 @@ class ResultsComparison:
     tolerance_percent: float = TOLERANCE_PERCENT
     unfinished: tuple[Side, ...] = ()
     """Runs that are not at their end: their models would look lost, and nothing says what becomes of them."""
+    untrusted: tuple[Untrusted, ...] = ()
+    """Runs whose measurement is invalid as a whole. That of a model on a task is `uncompared`."""
 
     @property
     def refused(self) -> bool:
-        """Whether the results are too unlike, or one is not at its end."""
-        return bool(self.differences or self.unfinished)
+        """Whether the results are too unlike, or one is not at its end or cannot be trusted."""
+        return bool(self.differences or self.unfinished or self.untrusted)
+
+    @property
+    def lost(self) -> tuple[Uncompared, ...]:
+        """What was measured then and was tried in vain now. What is not asked for any more is not lost."""
+        return tuple(entry for entry in self.uncompared if entry.lost and entry.candidate != NOT_IN_RESULTS)
 
     @property
     def regressed(self) -> tuple[ModelComparison, ...]:

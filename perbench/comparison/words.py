@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 
-from perbench.comparison.values import Difference, Ratio, Verdict
+from perbench.comparison.values import Difference, Figure, Ratio, Verdict
 
+FIGURES = {
+    Figure.ACCURACY: "accuracy",
+    Figure.THROUGHPUT: "throughput",
+    Figure.MEMORY: "memory",
+    Figure.LATENCY: "latency",
+    Figure.REFERENCE_PER: "Reference PER",
+}
 VERDICTS = {
     Verdict.REGRESSED: "regressed",
     Verdict.IMPROVED: "improved",

@@ -9,28 +9,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from perbench.api.decimals import as_float
-from perbench.api.defaults import VALIDITY
 from perbench.api.per import LatencyBasis, MemoryBasis
 from perbench.evaluation.groups import groups
 from perbench.evaluation.settings import Bases
-from perbench.evaluation.values import Cell, Exclusion, Figures, NotedFinding, RoundFigures
+from perbench.evaluation.use import use
+from perbench.evaluation.values import Cell, Exclusion, Figures, MemoryKind, NotedFinding, RoundFigures
 from perbench.per import Basis
-from perbench.results import (
-    Finding,
-    MemoryRecord,
-    ModelRecord,
-    Outcome,
-    StageRecord,
-    TaskKind,
-    TaskRecord,
-    TokensPerChunk,
-)
+from perbench.plan import DEFAULT_VALIDITY
+from perbench.resources import MemoryQuality, MemoryRecord
+from perbench.results import Finding, ModelRecord, Outcome, StageRecord, TaskKind, TaskRecord, TokensPerChunk
 from perbench.statistics import histogram
+from perbench.statistics.accuracy import SCORED_SHARE, accuracy
 from perbench.statistics.percentiles import Summary, summarise
 
-SCORED_SHARE = 0.99
-"""Under this share of items scored there is no accuracy (measurement.md §7)."""
 CHUNK_RATIO = 1.05
 """Estimated tokens per chunk beyond this: percentiles over tokens are withheld (measurement.md §1)."""
 FINISH_LENGTH = "length"
@@ -45,7 +36,7 @@ def measure(
     planned_stages: int,
     bases: Bases = DEFAULT_BASES,
     basis: Basis = Basis.LAUNCHES,
-    error_limit: float = as_float(VALIDITY.error_percent or 0),
+    error_limit: float = DEFAULT_VALIDITY.error_percent,
 ) -> Cell:
     """The cell of a model and a task.
 
@@ -75,7 +66,9 @@ def measure(
         flip_percent=flip_percent(stages),
         client_error_ms=client_error_ms(stages),
         error_limit=error_limit,
+        memory_kind=_memory_kind(stages, bases),
         memory_reason=_memory_reason(stages, bases),
+        use=use(task.kind, stages),
         findings=_noted(used),
         excluded=None,
     )
@@ -182,30 +175,54 @@ def _replicates(task: TaskRecord, model: ModelRecord, bases: Bases, basis: Basis
 def _accuracy(task: TaskRecord, stages: Sequence[StageRecord]) -> float | None:
     if task.kind is TaskKind.SYNTHETIC:
         return None
-    scores = [score for stage in stages for score in stage.requests.score if score is not None]
-    return _mean(scores) if len(scores) >= SCORED_SHARE * task.items * len(stages) else None
+    return accuracy((score for stage in stages for score in stage.requests.score), task.items * len(stages))
 
 
 def _memory(stages: Sequence[StageRecord], bases: Bases) -> float | None:
-    """Mean of the stages' peaks. None where one of them has no figure: the rest would be another measurement."""
+    """Mean of the stages' peaks. None where one of them has no figure, or one of another origin: a mean of both would
+    be no measurement."""
     if bases.memory is MemoryBasis.WEIGHTS:
         return bases.weight_bytes
     peaks = [_peak(stage.memory, bases) for stage in stages]
     known = [peak for peak in peaks if peak is not None]
-    return _mean(known) if len(known) == len(peaks) else None
+    return _mean(known) if len(known) == len(peaks) and len(_origins(stages, bases)) <= 1 else None
+
+
+def _origins(stages: Sequence[StageRecord], bases: Bases) -> tuple[str, ...]:
+    """Whose memory the stages' figures are of."""
+    known = [stage.memory for stage in stages if stage.memory is not None and _peak(stage.memory, bases) is not None]
+    reserved = bases.memory is MemoryBasis.RESERVED
+    return tuple(sorted({(each.reserved_origin or each.origin if reserved else each.origin).value for each in known}))
 
 
 def _peak(memory: MemoryRecord | None, bases: Bases) -> int | None:
     if memory is None:
         return None
-    return memory.resident_peak_bytes if bases.memory is MemoryBasis.RESERVED else memory.footprint_bytes
+    return memory.reserved_bytes if bases.memory is MemoryBasis.RESERVED else memory.footprint_bytes
+
+
+def _memory_kind(stages: Sequence[StageRecord], bases: Bases) -> MemoryKind | None:
+    """Modelled where any stage is. None: there is no figure, or it is that of the model's files."""
+    records = [stage.memory for stage in stages if stage.memory is not None]
+    if bases.memory is MemoryBasis.WEIGHTS or not records or _memory(stages, bases) is None:
+        return None
+    if bases.memory is MemoryBasis.RESERVED:  # read as it is, wherever it is known; the quality is the footprint's
+        first = records[0]
+        origin = first.reserved_origin or first.origin
+        return MemoryKind(origin, MemoryQuality.MEASURED, first.reserved_source or first.source)
+    worst = next((record for record in records if record.quality is MemoryQuality.MODELLED), records[0])
+    return MemoryKind(worst.origin, worst.quality or MemoryQuality.MEASURED, worst.source)
 
 
 def _memory_reason(stages: Sequence[StageRecord], bases: Bases) -> str | None:
     """Why there is no memory figure; None where there is one, or nobody says why."""
     if bases.memory is MemoryBasis.WEIGHTS:
         return "the size of its files is not known" if bases.weight_bytes is None else None
-    return next((s.memory.reason for s in stages if s.memory and _peak(s.memory, bases) is None), None)
+    lacking = [stage.memory for stage in stages if stage.memory and _peak(stage.memory, bases) is None]
+    reserved = bases.memory is MemoryBasis.RESERVED
+    if not lacking and len(unlike := _origins(stages, bases)) > 1:
+        return f"its stages have figures of unlike kinds ({', '.join(unlike)}), which have no mean"
+    return next((record.reserved_reason if reserved else record.reason for record in lacking), None)
 
 
 def _ttft(stages: Sequence[StageRecord]) -> Summary:

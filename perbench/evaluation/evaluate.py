@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from perbench.api.decimals import as_float
 from perbench.api.defaults import Resolved
 from perbench.evaluation import cells, scores, warnings
 from perbench.evaluation.replicates import basis_of, replicates_by_model
@@ -13,6 +12,7 @@ from perbench.evaluation.settings import Settings, settings_of
 from perbench.evaluation.values import Cell, Evaluation, ModelEvaluation, TaskEvaluation
 from perbench.evaluation.verdict import is_settled, judge
 from perbench.per import Best, ReferenceScores, best
+from perbench.plan import Validity
 from perbench.results import ModelRecord, Results, TaskRecord
 from perbench.statistics.means import geometric_mean
 
@@ -52,7 +52,11 @@ def evaluate(results: Results, settings: Settings | None = None) -> Evaluation:
         models=tuple(_model(model, tasks) for model in results.models),
         best=_best(rankings, kinships),
         compared_models=len({cell.model for cell in every_cell if cell.excluded is None}) if finished else 0,
-        warnings=warnings.gather(tasks, kinships, settings, results.resolved),
+        warnings=(
+            *warnings.gather(tasks, kinships, settings, results.resolved),
+            *warnings.moved(results),
+            *warnings.remarks(results.models),
+        ),
         verdict=judge(results, every_cell, rounds),
         completed_stages=sum(cell.stages for cell in every_cell),
         planned_stages=sum(cell.planned_stages for cell in every_cell),
@@ -63,7 +67,7 @@ def _cells_of(results: Results, task: TaskRecord, settings: Settings) -> tuple[C
     resolved = results.resolved
     planned = resolved.rounds * (resolved.repeats + (resolved.unloaded_requests is not None))
     basis = basis_of(results)
-    limit = as_float(resolved.validity.error_percent or 0)
+    limit = Validity.of(resolved.validity).error_percent
     measured = [cells.measure(model, task, planned, settings.bases(model), basis, limit) for model in results.models]
     return scores.without_missed_lengths(measured, task)
 

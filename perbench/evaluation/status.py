@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from perbench.api.status import (
     LARGEST_DECIMAL,
+    WARNINGS_LIMIT,
     Best,
     Condition,
     ModelPhase,
@@ -25,7 +26,7 @@ from perbench.results import ModelRecord, TaskKind
 from perbench.statistics.intervals import Interval
 
 MEBIBYTE = 1024 * 1024
-WARNINGS_LIMIT = 32
+WARNING_LIMIT = 384
 CONDITION_MESSAGE_LIMIT = 1024
 PROGRESS_MESSAGE_LIMIT = 256
 
@@ -164,12 +165,18 @@ def _ends(interval: Interval | None) -> tuple[str | None, str | None]:
 def _warnings(warnings: Sequence[Warned]) -> tuple[StatusWarning, ...]:
     shown = warnings if len(warnings) <= WARNINGS_LIMIT else warnings[: WARNINGS_LIMIT - 1]
     found = [
-        StatusWarning(reason=entry.code, message=entry.message, model=entry.model, task=entry.task) for entry in shown
+        StatusWarning(reason=entry.code, message=_cut(entry.message), model=entry.model, task=entry.task)
+        for entry in shown
     ]
     if len(shown) < len(warnings):
         rest = len(warnings) - len(shown)
         found.append(StatusWarning(reason="MoreWarnings", message=f"{rest} more: see the report or the results"))
     return tuple(found)
+
+
+def _cut(message: str) -> str:
+    """Names of many models may make it longer than the status takes."""
+    return message if len(message) <= WARNING_LIMIT else f"{message[: WARNING_LIMIT - 2]} …"
 
 
 def _text(value: float | None) -> str | None:

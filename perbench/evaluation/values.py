@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from perbench.api.status import ConditionStatus, ConditionType, Phase
 from perbench.evaluation.settings import Settings
+from perbench.evaluation.use import Use
 from perbench.failures import Failure
 from perbench.per import Best, Cost, LeftOut, ModelUncertainty, Score, TaskUncertainty
+from perbench.resources import MemoryOrigin, MemoryQuality
 from perbench.results import Finding, Outcome, Results, TaskKind, TaskRecord
 from perbench.statistics.percentiles import Summary
 
@@ -65,6 +67,16 @@ class NotedFinding:
 
 
 @dataclass(frozen=True)
+class MemoryKind:
+    """What kind of figure a model's memory is. Figures of unlike kinds count unlike things."""
+
+    origin: MemoryOrigin
+    quality: MemoryQuality
+    source: str
+    """Where it comes from."""
+
+
+@dataclass(frozen=True)
 class Cell:
     """One model on one task: everything measured, over all rounds and repeats."""
 
@@ -93,8 +105,12 @@ class Cell:
     """What the load generator added to the median request: a bias, beside the intervals and not in them."""
     error_limit: float
     """Percent of failed requests beyond which the model failed."""
+    memory_kind: MemoryKind | None
+    """None: there is no memory figure, or it is the size of the model's files."""
     memory_reason: str | None
     """Why there is no memory figure, where there is none."""
+    use: Use
+    """What its server used under load."""
     findings: tuple[NotedFinding, ...]
     excluded: Exclusion | None
     """None: compared."""

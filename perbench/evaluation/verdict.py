@@ -10,13 +10,21 @@ from perbench.api.status import ConditionStatus, ConditionType, Phase
 from perbench.evaluation.cells import is_complete
 from perbench.evaluation.values import Cell, Condition, Exclusion, Verdict
 from perbench.evaluation.warnings import finding_text
-from perbench.failures import Blame, Failure, shorten
+from perbench.failures import RUN_STOPPED, Blame, Failure, shorten
 from perbench.results import ModelRecord, Outcome, Results
 
 SUCCEEDED_EXIT, INVALID_EXIT, FAILED_EXIT = 0, 3, 4
 NAME_LENGTH = 40
 """Characters of a model's name in a failure; names of a spec are never longer, those of a damaged file may be."""
 LOAD_GENERATOR_SATURATED = "LoadGeneratorSaturated"
+UNLIKE_ACCELERATORS = "UnlikeAccelerators"
+SHARED_ACCELERATOR = "SharedAccelerator"
+CONCERN_ALL_MODELS = frozenset({UNLIKE_ACCELERATORS, SHARED_ACCELERATOR})
+"""Reasons of `MeasurementValid` for which no figure of the run can be trusted, not only those of a model on a task."""
+SHARED_SUFFIX = "-SHARED"
+SHARED_RESOURCE = ".shared"
+"""What GPU feature discovery adds to a product that is shared by time slicing or MPS; and the device plugin,
+where it is told to, to its resource (`nvidia.com/gpu.shared`, `nvidia.com/mig-1g.10gb.shared`)."""
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
@@ -39,7 +47,7 @@ def judge(results: Results, cells: Sequence[Cell], planned_launches: int) -> Ver
         Condition(ConditionType.ACCEPTED, TRUE, "Accepted", "the benchmark was accepted"),
         _models_ready(results, finished),
         _load_finished(results, cells, finished),
-        _measurement_valid(cells, finished),
+        _measurement_valid(results, cells, finished),
         _succeeded(results, finished, problem),
     )
     if not finished:
@@ -87,6 +95,8 @@ def _load_finished(results: Results, cells: Sequence[Cell], finished: bool) -> C
     counted = f"{done} of {planned} stages are recorded"
     if not finished:
         return Condition(kind, UNKNOWN, _why_unfinished(results), counted)
+    if not cells:
+        return Condition(kind, FALSE, "StagesMissing", "no stage is recorded")
     if done < planned:
         return Condition(kind, FALSE, "StagesMissing", counted)
     return Condition(kind, TRUE, "AllStagesRecorded", counted)
@@ -98,8 +108,10 @@ def _why_unfinished(results: Results) -> str:
     return "Interrupted" if results.interrupted else "NotFinished"
 
 
-def _measurement_valid(cells: Sequence[Cell], finished: bool) -> Condition:
+def _measurement_valid(results: Results, cells: Sequence[Cell], finished: bool) -> Condition:
     kind = ConditionType.MEASUREMENT_VALID
+    if unlike := _hardware(results):
+        return Condition(kind, FALSE, *unlike)
     worst = _first_invalid(cells)
     if worst is not None:
         cell, text = worst
@@ -122,11 +134,14 @@ def _succeeded(results: Results, finished: bool, problem: _Outcome | None) -> Co
 
 
 def _problem(results: Results, cells: Sequence[Cell]) -> _Outcome | None:
-    return _failed_models(results) or _invalid(cells) or _errors(cells) or _samples(cells)
+    return (
+        _failed_models(results) or _unlike_accelerators(results) or _invalid(cells) or _errors(cells) or _samples(cells)
+    )
 
 
 def _failed_models(results: Results) -> _Outcome | None:
     failed = [model for model in results.models if model.failure is not None]
+    failed.sort(key=lambda model: model.failure is not None and model.failure.reason == RUN_STOPPED)
     failure = failed[0].failure if failed else None
     if failure is None:
         return None
@@ -135,6 +150,42 @@ def _failed_models(results: Results) -> _Outcome | None:
     reason = "AllModelsFailed" if everyone else "SomeModelsFailed"
     named = failure if failure.model else failure.model_copy(update={"model": failed[0].name[:NAME_LENGTH]})
     return _Outcome(reason, message, named, FAILED_EXIT)
+
+
+def _unlike_accelerators(results: Results) -> _Outcome | None:
+    """Models that are compared ran on unlike accelerators, or on one that others may have used meanwhile."""
+    found = _hardware(results)
+    if found is None:
+        return None
+    reason, text = found
+    failure = Failure(blame=Blame.MEASUREMENT, reason=reason, message=shorten(text))
+    return _Outcome("MeasurementInvalid", failure.message, failure, INVALID_EXIT)
+
+
+def _hardware(results: Results) -> tuple[str, str] | None:
+    """What is wrong with the accelerators of the models that did not fail: reason and words."""
+    products: dict[str, str] = {}
+    for model in results.models:
+        for launch in model.launches:
+            if model.failure is None and launch.accelerator_product:
+                products.setdefault(launch.accelerator_product, model.name)
+    for product, name in products.items():
+        if ", " in product:
+            return UNLIKE_ACCELERATORS, f"the replicas of {name} ran on {product}: give serving.accelerator.product"
+        if _is_shared(product):
+            text = f"{name} ran on {product}, which others may use at the same time: ask for a resource of its own"
+            return SHARED_ACCELERATOR, text
+    if len(products) > 1:
+        where = ", ".join(f"{name} on {product}" for product, name in products.items())
+        what_to_do = "give all the same serving.accelerator, with product"
+        return UNLIKE_ACCELERATORS, f"not on the same hardware: {where}: {what_to_do}"
+    return None
+
+
+def _is_shared(product: str) -> bool:
+    """By the product's name, or that of its resource, which stands in parentheses or alone."""
+    name, _, resource = product.partition(" (")
+    return name.endswith(SHARED_SUFFIX) or (resource.removesuffix(")") or name).endswith(SHARED_RESOURCE)
 
 
 def _invalid(cells: Sequence[Cell]) -> _Outcome | None:

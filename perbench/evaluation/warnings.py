@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pydantic import JsonValue
+
 from perbench.api.defaults import Resolved
 from perbench.api.per import LatencyBasis
 from perbench.evaluation.scores import Kinship
@@ -10,7 +12,9 @@ from perbench.evaluation.values import Cell, Exclusion, NotedFinding, Row, TaskE
 from perbench.failures import shorten
 from perbench.per import Axis, Basis, LeftOut, Reason
 from perbench.per.words import axis_names, why_left_out
-from perbench.results import TaskKind
+from perbench.planning import EVERY_CONTAINER
+from perbench.resources import MemoryOrigin, MemoryQuality
+from perbench.results import ModelRecord, Results, TaskKind
 
 FLIP_PERCENT = 5.0
 """Answers that differ between repeats beyond this share of items: Nondeterministic (measurement.md §3)."""
@@ -33,7 +37,55 @@ def gather(
     invalid = [warned for invalidates, warned in of_cells if invalidates]
     noted = [warned for invalidates, warned in of_cells if not invalidates]
     of_run = (*_unlike(kinships), *_of_basis(settings, resolved), *_of_launches(tasks, resolved))
-    return (*invalid, *of_run, *_of_tasks(tasks), *_of_answers(cells), *noted)
+    of_memory = (*_of_modelled_memory(cells), *_of_missing_memory(cells))
+    return (*invalid, *of_run, *_of_tasks(tasks), *_of_answers(cells), *of_memory, *noted)
+
+
+def remarks(models: Iterable[ModelRecord]) -> tuple[Warned, ...]:
+    """What could not be learnt of models before their load, or told apart during it. Last of all."""
+    return tuple(
+        Warned("Remark", shorten(text, MESSAGE_LENGTH), model=model.name)
+        for model in models
+        for text in (*model.remarks, *_of_memory(model))
+    )
+
+
+def _of_memory(model: ModelRecord) -> Sequence[str]:
+    sources = [stage.memory.source for launch in model.launches for stage in launch.stages if stage.memory]
+    if not any(EVERY_CONTAINER in source for source in sources):
+        return ()
+    return (f"its memory is that {EVERY_CONTAINER}: which of them is the server's could not be told",)
+
+
+def moved(results: Results) -> tuple[Warned, ...]:
+    """Repositories of the hub that were loaded in several states within the run, though the benchmark names one."""
+    loaded: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for model in results.models:
+        name = model.source.get("model")
+        for launch in model.launches if model.source.get("kind") == "Hub" and isinstance(name, str) else ():
+            if launch.revision is not None:
+                key = (str(name), _asked_revision(results.spec, model.name))
+                started = f"{model.name} in round {launch.round + 1}"
+                loaded.setdefault(key, {}).setdefault(launch.revision, []).append(started)
+    return tuple(
+        Warned("RevisionMoved", shorten(_moved_text(name, states), MESSAGE_LENGTH))
+        for (name, _), states in loaded.items()
+        if len(states) > 1
+    )
+
+
+def _moved_text(name: str, states: Mapping[str, Sequence[str]]) -> str:
+    where = "; ".join(f"{commit[:12]}: {', '.join(who)}" for commit, who in states.items())
+    return f"set revision and run again: {name} was changed at the hub while it was measured, and loaded as {where}"
+
+
+def _asked_revision(spec: Mapping[str, JsonValue], model: str) -> str:
+    """What the benchmark says of a model's revision; empty: the main branch."""
+    entries = spec.get("models")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == model:
+            return str(entry.get("revision") or "")
+    return ""
 
 
 def finding_text(noted: NotedFinding, stages: int) -> str:
@@ -172,6 +224,7 @@ def _of_tasks(tasks: Sequence[TaskEvaluation]) -> list[Warned]:
         ]
         found += _of_uncertainty(task)
         found += _of_reference(task)
+        found += _of_unlike_memory(task)
     return found
 
 
@@ -202,6 +255,52 @@ def _of_reference(task: TaskEvaluation) -> list[Warned]:
                 )
             ]
     return []
+
+
+MEMORY_WORDS = {
+    (MemoryOrigin.PROCESSES, MemoryQuality.MEASURED): "measured of processes on the host",
+    (MemoryOrigin.PROCESSES, MemoryQuality.MODELLED): "modelled of processes on the host",
+    (MemoryOrigin.DEVICE, MemoryQuality.MEASURED): "measured of accelerators",
+    (MemoryOrigin.DEVICE, MemoryQuality.MODELLED): "modelled of accelerators",
+    (MemoryOrigin.DEVICE_TOTAL, MemoryQuality.MEASURED): "all that was in use on accelerators",
+    (MemoryOrigin.WORKING_SET, MemoryQuality.MEASURED): "the working set of containers on the host",
+}
+
+
+def _of_unlike_memory(task: TaskEvaluation) -> list[Warned]:
+    """Memory of unlike kinds is compared all the same, since a ratio may be wanted; nobody is to miss it."""
+    by_kind: dict[str, list[str]] = {}
+    for row in task.rows:
+        kind = row.cell.memory_kind
+        if kind is not None and row.cell.excluded is None and not row.apart:
+            by_kind.setdefault(MEMORY_WORDS[kind.origin, kind.quality], []).append(row.cell.model)
+    if len(by_kind) <= 1:
+        return []
+    said = "; ".join(f"{words}: {', '.join(models)}" for words, models in by_kind.items())
+    advice = "such figures count unlike things: compare by per.memoryBasis Weights, or leave memory out (weight 0)"
+    return [Warned("UnlikeMemory", shorten(f"memory is {said}; {advice}", MESSAGE_LENGTH), task.record.name)]
+
+
+def _of_modelled_memory(cells: Iterable[Cell]) -> list[Warned]:
+    return [
+        Warned(
+            "MemoryModelled",
+            shorten(f"its memory was not read but follows from the model: {cell.memory_kind.source}", MESSAGE_LENGTH),
+            cell.task,
+            cell.model,
+        )
+        for cell in cells
+        if cell.memory_kind is not None and cell.memory_kind.quality is MemoryQuality.MODELLED
+    ]
+
+
+def _of_missing_memory(cells: Iterable[Cell]) -> list[Warned]:
+    """That a model has no memory figure is said of the axis; this says why."""
+    return [
+        Warned("NoMemoryFigure", shorten(cell.memory_reason, MESSAGE_LENGTH), cell.task, cell.model)
+        for cell in cells
+        if cell.memory_reason is not None
+    ]
 
 
 def _of_answers(cells: Sequence[Cell]) -> list[Warned]:

@@ -179,17 +179,31 @@ def _throughput(stages: Sequence[StageRecord]) -> Document:
 
 
 def _observed(model: ModelRecord, stages: Sequence[StageRecord]) -> Document:
-    """Peaks of host memory, one per stage. Only a server on a host of its own has them."""
+    """One figure per stage: peaks of host memory, which only a server on a host of its own has; means of what its
+    accelerators did. Processor time is left out: the format wants a percentage, and nobody says of how many cores."""
     peaks = [
         stage.memory.footprint_bytes / MEBIBYTE
         for stage in stages
-        if stage.memory is not None and stage.memory.footprint_bytes is not None
+        if model.throughput_unit == "server" and stage.memory is not None and stage.memory.footprint_bytes is not None
     ]
-    if not peaks or model.throughput_unit != "server":
+    used = [(stage.use, stage.window_seconds) for stage in stages if stage.use is not None and stage.window_seconds > 0]
+    busy = [100 * use.accelerator_utilization for use, _ in used if use.accelerator_utilization is not None]
+    watts = [use.energy_joules / seconds for use, seconds in used if use.energy_joules is not None]
+    aggregate: Document = {
+        **_over_stages("cpu_memory_usage", "MiB", peaks),
+        **_over_stages("gpu_utilization", "percent", busy),
+        **_over_stages("power_consumption", "Watts", watts),
+    }
+    if not aggregate:
         return {}
-    usage: Document = {"units": "MiB", "mean": sum(peaks) / len(peaks), "min": min(peaks), "max": max(peaks)}
-    component: Document = {"component_label": model.name, "aggregate": {"cpu_memory_usage": usage}}
+    component: Document = {"component_label": model.name, "aggregate": aggregate}
     return {"observability": {"components": [component]}}
+
+
+def _over_stages(name: str, unit: str, values: Sequence[float]) -> Document:
+    if not values:
+        return {}
+    return {name: {"units": unit, "mean": sum(values) / len(values), "min": min(values), "max": max(values)}}
 
 
 def _statistics(name: str, unit: str, values: Sequence[float]) -> Document:

@@ -55,6 +55,11 @@ def _fields(evaluation: Evaluation, row: Row) -> Iterator[Field]:
     yield "ttft_p50_ms", cell.ttft.value(50)
     yield "ttft_p95_ms", cell.ttft.value(95)
     yield "output_tokens_mean", cell.mean_output_tokens
+    yield "cores_used", cell.use.cores
+    yield "cpu_seconds_per_million_output_tokens", cell.use.cpu_seconds_per_million_tokens
+    yield "accelerator_utilization", cell.use.accelerator_utilization
+    yield "accelerator_watts", cell.use.watts
+    yield "accelerator_joules_per_million_output_tokens", cell.use.energy_joules_per_million_tokens
     yield from _with_ends("published_per", scores.published.value if scores.published else None, known.per)
     yield from _with_ends("reference_per", scores.reference.value if scores.reference else None, known.reference_per)
     yield "probability_best", known.probability_best

@@ -8,24 +8,27 @@ from pathlib import Path
 from typing import TextIO
 
 from perbench.api.resource import to_data
+from perbench.assembly import with_stored
 from perbench.failures import Failure, RunError
 from perbench.files import WriteError
-from perbench.local.assemble import with_stored
 from perbench.local.directory import REPORT, RESULTS, STATUS, Found, Identity, decide
 from perbench.local.estimate import estimate_sentence
 from perbench.local.interruption import Interrupted, Interruption
 from perbench.local.outcome import FAILED_EXIT, INTERRUPTED_EXIT, interrupted_sentence, stopped_sentence
 from perbench.local.output import lasting
-from perbench.local.plans import API_KEY_VARIABLE, measured_requests
+from perbench.local.plans import measured_requests
 from perbench.local.prepare import Prepared, prepare
 from perbench.local.progress_view import Shape, choose_view
 from perbench.local.provenance import provenance
 from perbench.local.run import Run
-from perbench.local.schedule import schedule
 from perbench.local.serving import parse_runtime
 from perbench.local.store import Store
+from perbench.local.unused import unused_sentence
+from perbench.masking import shown_spec
+from perbench.planning import API_KEY_VARIABLE
 from perbench.report.terminal import table
 from perbench.results import Results
+from perbench.schedule import schedule
 
 RESULTS_DIRECTORY = Path("perbench-results")
 
@@ -73,6 +76,8 @@ def _open(prepared: Prepared, store: Store, out: TextIO, interruption: Interrupt
     requests = measured_requests(prepared.tasks, prepared.resolved)
     shape = Shape(prepared.resolved.rounds, prepared.resolved.repeats, requests)
     view = choose_view(out, shape, os.environ.get("TERM"))
+    if unused := unused_sentence(prepared.unused):
+        view.say(unused)
     if disposition.sentence:
         view.say(f"{store.root}: {disposition.sentence}")
     run = Run(prepared, store, view, interruption, results)
@@ -86,7 +91,7 @@ def _fresh_results(prepared: Prepared) -> Results:
     return Results(
         name=prepared.benchmark.metadata.name,
         run_id=prepared.run_id,
-        spec=to_data(prepared.benchmark.spec),
+        spec=shown_spec(to_data(prepared.benchmark.spec)),
         resolved=prepared.resolved,
         start_time=datetime.now(UTC),
         provenance=provenance(),

@@ -22,6 +22,7 @@ from huggingface_hub.hf_api import ModelInfo
 from perbench.failures import Blame, Failure, RunError, UsageError, shorten
 from perbench.local.gguf_choice import choose_gguf, is_part
 from perbench.local.gguf_file import check_gguf, sha256_of
+from perbench.planning import licence_text
 
 TIMEOUT_SECONDS = 30.0
 """For one answer of the hub; a download may take as long as it takes."""
@@ -97,8 +98,7 @@ def _checked(path: Path, information: ModelInfo, name: str) -> str:
 
 
 def _licence(information: ModelInfo) -> str | None:
-    stated = information.card_data.get("license") if information.card_data else None
-    return stated if isinstance(stated, str) else None
+    return licence_text(information.card_data.get("license") if information.card_data else None)
 
 
 @contextmanager

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from perbench.assembly import missing_stages
 from perbench.failures import Failure
-from perbench.local.assemble import missing_stages
 from perbench.local.bench_process import BenchProcess
 from perbench.local.interruption import Interruption
 from perbench.local.outcome import BenchEnd, launch_failure
-from perbench.local.schedule import Launch
 from perbench.local.store import Store
 from perbench.plan import Plan, StageKey
 from perbench.progress import Progress
 from perbench.results import LaunchRecord, StageRecord
+from perbench.schedule import Launch
 
 SERVER_GRACE_SECONDS = 1.0
 """A crashed server closes its connections before the system reports its end: the bench process may know it first."""

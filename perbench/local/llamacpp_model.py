@@ -10,10 +10,12 @@ from perbench.failures import Failure
 from perbench.local.server import LocalServer, ServerStart, check_installed, start_server
 from perbench.local.serving import Served
 from perbench.local.sources import ModelFile, find_model
+from perbench.masking import shown_variables
 from perbench.plan import MemorySource, Target
 from perbench.results import ModelRecord
 from perbench.runtimes.llamacpp import LlamaCpp
 from perbench.runtimes.llamacpp_local import (
+    SYNTHETIC_MARGIN,
     LocalSettings,
     Surroundings,
     local_environment,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 600.0
 """How long a model may take to load: one of many gigabytes from a slow disk takes minutes."""
-SYNTHETIC_MARGIN = 1.5
-"""The length of synthetic prompts is found by trying; the first try may be longer than what was asked for."""
 
 
 def find_llamacpp(served: Served, base: Path, api: PromptApi, around: Surroundings) -> "LlamaCppModel":
@@ -131,7 +131,7 @@ class RunningLlamaCpp:
             "contextPerSlot": listening.slot_context,
             "nice": listening.nice,
             "autogroupNice": listening.autogroup_nice,
-            "environment": dict(self.model.start_with.environment),
+            "environment": {**shown_variables(self.model.start_with.environment)},
         }
         update = {"runtime_version": f"xllamacpp {listening.version}", "server_arguments": arguments}
         return record.model_copy(update=update)

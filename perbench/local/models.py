@@ -5,8 +5,8 @@ from typing import Protocol
 
 from perbench.api.models import Endpoint
 from perbench.failures import Failure
-from perbench.local.plans import endpoint_record, endpoint_target
 from perbench.plan import MemorySource, Target
+from perbench.planning import endpoint_record, endpoint_target
 from perbench.results import ModelRecord
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perbench.failures import MESSAGE_LIMIT, Blame, Failure, shorten
+from perbench.failures import MESSAGE_LIMIT, RUN_STOPPED, Blame, Failure, shorten
 from perbench.plan import StageKey
 
 FAILED_EXIT = 4
@@ -50,6 +50,12 @@ def server_exited(model: str, exit_code: int, tail: str) -> Failure:
         exit_code=exit_code,
         model=model,
     )
+
+
+def run_stopped(first: Failure, model: str) -> Failure:
+    """The failure of a model that is not measured because another one failed before."""
+    message = f"not measured: {first.model} failed ({first.reason}), and execution.onModelFailure is Stop"
+    return Failure(blame=first.blame, reason=RUN_STOPPED, message=message, model=model)
 
 
 def continue_command(arguments: Sequence[str]) -> str:

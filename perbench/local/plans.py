@@ -1,34 +1,20 @@
 """What a run will do, from what the file says: stages, plans for the bench process, work to estimate. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perbench.api.decimals import as_float
-from perbench.api.defaults import ARRIVAL, MAX_IN_FLIGHT, Resolved, least_items
-from perbench.api.models import Endpoint, Protocol
+from perbench.api.defaults import Resolved, least_items
 from perbench.api.tasks import TaskSpec
 from perbench.local.estimate import StageWork
-from perbench.local.schedule import Launch
-from perbench.plan import ArrivalPlan, LoadPlan, MemorySource, Plan, StageKey, Target, Validity, Warmup, stage_keys
-from perbench.results import ModelRecord
+from perbench.plan import StageKey, stage_keys
 
 if TYPE_CHECKING:
     from perbench_bench.tasks import ResolvedTask
 
-API_KEY_VARIABLE = "PERBENCH_API_KEY"
-
-REQUEST_TIMEOUT_SECONDS = 600.0
-"""After this a request counts as lost. It is what ends a stage on a server that hangs."""
-
 FIRST_WARMUP_SECONDS = 10.0
 """The default warm-up after a start lasts so long, and for 2 x concurrency requests (measurement.md §1)."""
-
-
-def keys_of(tasks: Iterable[TaskSpec], resolved: Resolved) -> tuple[StageKey, ...]:
-    """Every stage of one launch, in the order they run."""
-    unloaded = resolved.unloaded_requests is not None
-    return stage_keys([task.name for task in tasks], resolved.repeats, unloaded=unloaded)
 
 
 def with_absolute_file(task: TaskSpec, base: Path) -> TaskSpec:
@@ -37,76 +23,6 @@ def with_absolute_file(task: TaskSpec, base: Path) -> TaskSpec:
         return task
     dataset = task.dataset.model_copy(update={"file": str((base / task.dataset.file).absolute())})
     return task.model_copy(update={"dataset": dataset})
-
-
-def plan_of(
-    run_id: str,
-    launch: Launch,
-    target: Target,
-    resolved: Resolved,
-    tasks: Sequence[TaskSpec],
-    memory: MemorySource | None,
-) -> Plan:
-    """What the bench process of one launch is told."""
-    warmup = resolved.warmup
-    return Plan(
-        run_id=run_id,
-        model=launch.model,
-        round=launch.round,
-        target=target,
-        load=LoadPlan(
-            concurrency=resolved.concurrency,
-            arrivals=arrivals_of(resolved),
-            warmup=Warmup(requests=warmup.requests, seconds=warmup.seconds) if warmup else None,
-            max_seconds=resolved.max_seconds,
-            request_timeout_seconds=REQUEST_TIMEOUT_SECONDS,
-            validity=Validity.of(resolved.validity),
-        ),
-        repeats=resolved.repeats,
-        unloaded_requests=resolved.unloaded_requests,
-        tasks=tuple(tasks),
-        memory=memory,
-    )
-
-
-def arrivals_of(resolved: Resolved) -> ArrivalPlan | None:
-    """The arrivals of an open loop; None: a closed one."""
-    if resolved.rate is None:
-        return None
-    return ArrivalPlan(
-        rate=as_float(resolved.rate),
-        process=resolved.arrival or ARRIVAL,
-        burstiness=as_float(resolved.burstiness or 1),
-        max_in_flight=resolved.max_in_flight or MAX_IN_FLIGHT,
-    )
-
-
-def endpoint_target(endpoint: Endpoint, *, with_key: bool) -> Target:
-    """How a server that already runs is spoken to. TGI has no `ignore_eos`."""
-    return Target(
-        url=endpoint.url,
-        protocol=endpoint.protocol,
-        model=endpoint.model or "tgi",
-        api_key_variable=API_KEY_VARIABLE if with_key else None,
-        can_force_length=endpoint.protocol is not Protocol.TGI,
-    )
-
-
-def endpoint_record(name: str, endpoint: Endpoint) -> ModelRecord:
-    """What is known of an endpoint before anything is measured. Its memory cannot be read."""
-    return ModelRecord(
-        name=name,
-        source={
-            "kind": "Endpoint",
-            "url": endpoint.url,
-            "protocol": endpoint.protocol.value,
-            **({"model": endpoint.model} if endpoint.model else {}),
-        },
-        runtime=None,
-        throughput_unit="accelerator" if endpoint.accelerators else "endpoint",
-        units=endpoint.accelerators or 1,
-        memory_basis=None,
-    )
 
 
 def too_few_items(tasks: "Iterable[ResolvedTask]", concurrency: int | None) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ from perbench.failures import UsageError
 from perbench.local.cores import usable_cores
 from perbench.local.llamacpp_model import find_llamacpp, longest_request
 from perbench.local.models import EndpointModel, LocalModel
-from perbench.local.plans import keys_of, too_few_items, with_absolute_file
+from perbench.local.plans import too_few_items, with_absolute_file
 from perbench.local.serving import Served, served_models
+from perbench.local.unused import cluster_dataset, refusals, unused_fields
 from perbench.plan import StageKey
+from perbench.planning import keys_of
 from perbench.runtimes.llamacpp_local import Surroundings
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Prepared:
     tasks: "tuple[ResolvedTask, ...]"
     plan_tasks: tuple[TaskSpec, ...]
     """The tasks as they travel in plans."""
+    unused: tuple[str, ...] = ()
+    """Fields that are given and mean nothing on this machine."""
 
     @property
     def keys(self) -> tuple[StageKey, ...]:
@@ -65,10 +69,13 @@ def prepare(file: Path, substitute: Runtime | None, *, with_key: bool) -> Prepar
     resolved = resolve_defaults(spec, local=True)
     mistakes = _Mistakes(file)
     served = mistakes.collect(lambda: served_models(spec, substitute)) or ()
-    tasks = _tasks(spec.tasks, file.parent, mistakes)
+    mistakes.lines += refusals(spec, substitute, with_key=with_key)
+    tasks = _tasks([task for task in spec.tasks if not cluster_dataset(task)], file.parent, mistakes)
     mistakes.lines += too_few_items(tasks, resolved.concurrency)
     finder = _Finder(file.parent, resolved, tasks, with_key=with_key)
-    models = {entry.name: mistakes.collect(partial(finder.find, entry)) for entry in served}
+    models = {
+        entry.name: mistakes.collect(partial(finder.find, entry)) for entry in served if entry.spec.volume is None
+    }
     mistakes.raise_any()
     return Prepared(
         benchmark=benchmark,
@@ -77,6 +84,7 @@ def prepare(file: Path, substitute: Runtime | None, *, with_key: bool) -> Prepar
         models={name: model for name, model in models.items() if model is not None},
         tasks=tasks,
         plan_tasks=tuple(with_absolute_file(task, file.parent) for task in spec.tasks),
+        unused=unused_fields(spec, substitute),
     )
 
 

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from perbench.failures import Failure
+from perbench.failures import Failure, printable
 from perbench.local.estimate import duration_text
-from perbench.local.schedule import Launch
 from perbench.plan import StageKey
 from perbench.progress import Progress, StagePhase
+from perbench.schedule import Launch
 
 REDRAWS_PER_SECOND = 4
 """Drawing takes the processor that is being measured: often enough for the eye, and no more."""
@@ -46,11 +46,6 @@ def failure_text(failure: Failure) -> str:
     """One line of a failure: the rest of a server's words stands in the status."""
     lines = [line.strip() for line in failure.message.splitlines() if line.strip()]
     return f"failed: {failure.reason} ({failure.blame}): {lines[-1] if lines else 'no message'}"
-
-
-def printable(text: str) -> str:
-    """The text without control characters: what servers say must not steer the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 @dataclass

@@ -1,31 +1,33 @@
 """A run at work: its launches one after the other, and what is written of them. A rim."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from perbench.api.execution import OnModelFailure
 from perbench.api.resource import to_data
+from perbench.assembly import launch_of, to_do, with_launch, without_home
 from perbench.evaluation import Evaluation, evaluate, status
 from perbench.failures import Failure, RunError
-from perbench.local.assemble import to_do, with_launch, without_home
 from perbench.local.directory import RESULTS
 from perbench.local.estimate import Pace, StageWork, remaining_seconds
 from perbench.local.interruption import Interruption
 from perbench.local.launch import Measured, Measurement, measure
 from perbench.local.models import Running
-from perbench.local.outcome import STOPS_THE_RUN
-from perbench.local.plans import plan_of, work_of
+from perbench.local.outcome import STOPS_THE_RUN, run_stopped
+from perbench.local.plans import work_of
 from perbench.local.prepare import Prepared
 from perbench.local.progress_view import View
-from perbench.local.schedule import Launch, schedule
 from perbench.local.store import Store
 from perbench.plan import StageKey
+from perbench.planning import plan_of
 from perbench.progress import Progress, StagePhase
 from perbench.report import render
 from perbench.report.manifest import to_yaml
 from perbench.results import LaunchRecord, ModelRecord, Results
+from perbench.schedule import Launch, schedule
 
 
 @dataclass
@@ -43,12 +45,35 @@ class Run:
         """Measure what is still to be measured. Raises RunError for what stops the whole run, and Interrupted."""
         self.write_results()
         while remaining := self.remaining():
+            if self._stops():
+                self._leave_out(launch for launch, _ in remaining)
+                break
             launch = remaining[0][0]
             failure = self._launch(launch)
             if failure is not None and failure.reason in STOPS_THE_RUN:
                 raise RunError(failure)
             self.write_results()
             self.view.ended(launch, failure, self._seconds_left())
+
+    def _stops(self) -> Failure | None:
+        """Why the other models are not measured any more: one has failed, and that is to end the run."""
+        execution = self.prepared.benchmark.spec.execution
+        if execution is None or execution.on_model_failure is not OnModelFailure.STOP:
+            return None
+        return next((model.failure for model in self.results.models if model.failure), None)
+
+    def _leave_out(self, launches: Iterable[Launch]) -> None:
+        """Put into `results` that these were not begun, or not gone on with."""
+        first = self._stops()
+        for launch in launches:
+            model = next(model for model in self.results.models if model.name == launch.model)
+            if first is None or model.failure is not None:
+                continue
+            record = launch_of(model, launch.round) or LaunchRecord(round=launch.round, order=launch.order)
+            failure = run_stopped(first, launch.model)
+            self._put(with_launch(model, record.model_copy(update={"failure": failure})))
+            self.view.say(f"{launch.model}: {failure.message}")
+        self.write_results()
 
     def remaining(self) -> tuple[tuple[Launch, tuple[StageKey, ...]], ...]:
         """Launches that still have stages to measure, in their order."""
@@ -111,16 +136,18 @@ class Run:
             round=launch.round,
             order=launch.order,
             ready_seconds=running.ready_seconds if running else None,
+            calibration=self.store.calibration(launch.model, launch.round),
             stages=stages,
             failure=without_home(failure, Path.home()) if failure and not stopped else None,
         )
 
-        def updated(model: ModelRecord) -> ModelRecord:
-            if model.name != launch.model:
-                return model
-            return with_launch(running.recorded(model) if running else model, record)
+        model = next(model for model in self.results.models if model.name == launch.model)
+        self._put(with_launch(running.recorded(model) if running else model, record))
 
-        self.results = self.results.model_copy(update={"models": tuple(updated(m) for m in self.results.models)})
+    def _put(self, model: ModelRecord) -> None:
+        """Replace what `results` says of a model."""
+        models = tuple(model if model.name == other.name else other for other in self.results.models)
+        self.results = self.results.model_copy(update={"models": models})
 
     def write_results(self) -> None:
         """Replace results.json; a signal waits until it is written."""

@@ -21,7 +21,7 @@ class Served:
     serving: Serving | None
     """None: an endpoint, nothing is started."""
     substituted_for: Runtime | None = None
-    """The runtime the file asked for, where another one serves."""
+    """The runtime the file asked for, where another one serves, or the same one out of another place than its image."""
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ def served_models(spec: BenchmarkSpec, substitute: Runtime | None) -> tuple[Serv
 
 def _served(spec: BenchmarkSpec, model: ModelSpec, substitute: Runtime | None) -> Served:
     serving = serving_of(spec, model)
-    if serving is None or substitute is None or serving.runtime is substitute:
+    if serving is None or substitute is None or (serving.runtime is substitute and serving.image is None):
         return Served(model, serving)
     return Served(model, serving.model_copy(update={"runtime": substitute}), substituted_for=serving.runtime)
 

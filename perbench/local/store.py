@@ -12,12 +12,14 @@ from perbench.files import write_atomically, write_error
 from perbench.local.directory import ENTRIES, LOGS, PLANS, REPORT, RESULTS, STAGES, STATUS, Disposition, Found
 from perbench.plan import Plan
 from perbench.record import to_text
-from perbench.results import Results, StageRecord
+from perbench.results import CalibrationRecord, Results, StageRecord
 from perbench.results_file import read_results
 
 LOCK = ".lock"
 FAILURE = "failure.json"
 """What the bench process leaves in a stage directory when it had to stop."""
+CALIBRATION = "calibration.json"
+"""What it leaves there when its plan asked how exactly this machine measures."""
 
 
 class Store:
@@ -110,12 +112,21 @@ class Store:
         """Read the recorded stages of one model in one round, in the order they were measured."""
         records = []
         for path in sorted(self.stage_directory(model, number).glob("*.json")):
-            if path.name == FAILURE or path.name.startswith("."):
+            if path.name in {FAILURE, CALIBRATION} or path.name.startswith("."):
                 continue
             record = _read_stage(path)
             if record is not None:
                 records.append(record)
         return tuple(sorted(records, key=lambda record: record.started_at))
+
+    def calibration(self, model: str, number: int) -> CalibrationRecord | None:
+        """Read how exactly this machine measured before one model in one round. None: nobody asked, or it failed."""
+        try:
+            return CalibrationRecord.model_validate_json(
+                (self.stage_directory(model, number) / CALIBRATION).read_bytes()
+            )
+        except (OSError, ValidationError):
+            return None
 
     def take_failure(self, model: str, number: int) -> Failure | None:
         """Read and remove why the bench process of this model and round stopped."""

@@ -94,6 +94,8 @@ def _model(model: ModelRecord, results: Results, at: Location) -> Found:
 
 def _launch(launch: LaunchRecord, tasks: Mapping[str, TaskRecord], at: Location) -> Found:
     yield from _numbers(launch, at)
+    if launch.calibration is not None:
+        yield from _numbers(launch.calibration, (*at, "calibration"))
     for key, times in Counter(stage.key for stage in launch.stages).items():
         if times > 1:
             yield (*at, "stages"), f"has repeat {key[2]} of task {_quoted(key[0])} {times} times"
@@ -124,6 +126,10 @@ def _stage(stage: StageRecord, at: Location) -> Found:
         yield from _histogram(getattr(stage, field), (*at, _alias(stage, field)))
     if stage.memory is not None:
         yield from _numbers(stage.memory, (*at, "memory"))
+    if stage.use is not None:
+        yield from _numbers(stage.use, (*at, "use"))
+        if (share := stage.use.accelerator_utilization) is not None and 1 < share <= LARGEST:
+            yield (*at, "use", "acceleratorUtilization"), f"must be within 0 and 1, and is {share:g}"
     if stage.server is not None:
         yield from _numbers(stage.server, (*at, "server"))
     yield from _numbers(stage.client, (*at, "client"))

@@ -82,6 +82,15 @@ def latency_panels(
     return tuple(panel for panel in panels if panel is not None)
 
 
+def client_note(rows: Sequence[Row]) -> str:
+    """What the load generator itself added to each model's requests. Empty where that is not known of any."""
+    known = [(row.cell.model, row.cell.client_error_ms) for row in rows if row.cell.client_error_ms is not None]
+    added = ", ".join(f"{model} {significant(error, 2)} ms" for model, error in known)
+    return (
+        f"The load generator added to the median request, beside all intervals and in none: {added}." if added else ""
+    )
+
+
 def _each(
     stages: Mapping[str, Sequence[StageRecord]], times: Callable[[Sequence[StageRecord]], Times | None]
 ) -> dict[str, Times | None]:

@@ -24,10 +24,10 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
     style = None
-    if _NUMBER_LIKE.fullmatch(value) or value.lower() in _BOOLEAN_LIKE:
-        style = "'"
-    elif not value.replace("\n", "").isprintable():
+    if not value.replace("\n", "").isprintable():
         style = '"'
+    elif _NUMBER_LIKE.fullmatch(value) or value.lower() in _BOOLEAN_LIKE:
+        style = "'"
     elif "\n" in value:
         style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)

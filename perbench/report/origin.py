@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from perbench.api.resource import API_VERSION, KIND
 from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Evaluation
-from perbench.report.figures import duration, load_text
+from perbench.report.figures import duration, load_text, significant
 from perbench.report.manifest import to_yaml
-from perbench.results import ModelRecord, Results
+from perbench.results import LaunchRecord, ModelRecord, Results
 
 GIBIBYTE = 1024**3
 TIME = "%Y-%m-%d %H:%M:%S UTC"
@@ -118,7 +118,27 @@ def _model_facts(model: ModelRecord, ready: float | None) -> Sequence[tuple[str,
         ("units", f"{model.units} ({model.throughput_unit})"),
         ("memory basis", model.memory_basis),
         ("slowest start", None if ready is None else f"{ready:.1f} s to readiness"),
+        ("load generator", _calibrations(model.launches)),
     )
+
+
+def _calibrations(launches: Sequence[LaunchRecord]) -> str | None:
+    """What its machine may add to a figure, and up to which load it may be believed, as it was tried before each
+    launch: the worst over all of them. None: it was not tried."""
+    found = [launch.calibration for launch in launches if launch.calibration is not None]
+    if not found:
+        return None
+    untrusted = next((each.advice for each in found if each.ttft_error_ms is None or each.itl_error_ms is None), None)
+    if untrusted is not None:
+        return untrusted
+    first, between = max(each.ttft_error_ms or 0.0 for each in found), max(each.itl_error_ms or 0.0 for each in found)
+    off = f"time to first token within {significant(first, 2)} ms, between tokens within {significant(between, 2)} ms"
+    heaviest = (
+        ("requests/s", [each.rate_trusted for each in found]),
+        ("in flight", [each.concurrency_trusted for each in found]),
+    )
+    limits = [f"{significant(min(map(float, filter(None, loads))))} {unit}" for unit, loads in heaviest if all(loads)]
+    return f"{off}, in loads of up to {' and '.join(limits)}, tried before each launch" if limits else off
 
 
 def _arguments(arguments: Mapping[str, JsonValue]) -> str | None:

@@ -27,6 +27,7 @@ def render(results: Results, settings: Settings | None = None) -> str:
         "tasks": [view.task_view(task, evaluation) for task in evaluation.tasks],
         "detail_names": view.DETAILS,
         "weighted": bool(evaluation.settings.weights),
+        "measured_use": any(row.cell.use.known for task in evaluation.tasks for row in task.rows),
         "priced": " or ".join(sorted(evaluation.settings.prices)),
         "run": origin.run_facts(results),
         "scored": origin.score_facts(evaluation.settings),

@@ -47,13 +47,14 @@ class RoundsView:
 
 def rounds_view(kind: TaskKind, rows: Sequence[Row], launches: int) -> RoundsView | None:
     """None where no model has two rounds."""
-    moved = [(row.cell.model, away) for row in rows if len(away := _away(row)) > 1]
+    moved = [(row.cell.model, ratios) for row in rows if len(ratios := _ratios(row)) > 1]
     if not moved:
         return None
     numbers = sorted({number for row in rows for number in (entry.round for entry in row.cell.rounds)})
-    if together := _together([away for _, away in moved], numbers):
+    together = _together([ratios for _, ratios in moved], numbers)
+    if together:
         moved = [(EVERYBODY, together), *moved]
-    reach = max([LEAST_REACH, *(abs(value) for _, away in moved for value in away.values())])
+    reach = max([LEAST_REACH, *(abs(_percent(ratio)) for _, ratios in moved for ratio in ratios.values())])
     return RoundsView(
         counted="Round" if launches > 1 else "Repeat",
         numbers=tuple(str(number + 1) for number in numbers),
@@ -61,31 +62,35 @@ def rounds_view(kind: TaskKind, rows: Sequence[Row], launches: int) -> RoundsVie
         drift=tuple(
             DriftLine(
                 model=model,
-                everybody=away is together,
-                dots=tuple(Strip(round(50 + 46 * value / reach, 2)) for value in away.values()),
-                text=", ".join(f"{value:+.1f} %" for value in away.values()),
+                everybody=ratios is together,
+                dots=tuple(Strip(round(50 + 46 * _percent(ratio) / reach, 2)) for ratio in ratios.values()),
+                text=", ".join(f"{_percent(ratio):+.1f} %" for ratio in ratios.values()),
             )
-            for model, away in moved
+            for model, ratios in moved
         ),
         values=_values(kind, rows, numbers),
     )
 
 
-def _away(row: Row) -> dict[int, float]:
-    """Percent by which the throughput of each round is away from the mean of all."""
+def _ratios(row: Row) -> dict[int, float]:
+    """Throughput of each round over the mean of all; a round too small beside the mean for a number is left out."""
     known = {entry.round: value for entry in row.cell.rounds if (value := entry.figures.throughput)}
     mean = sum(known.values()) / len(known) if known else 0.0
-    return {number: 100 * (value / mean - 1) for number, value in known.items()}
+    return {number: ratio for number, value in known.items() if mean > 0 and (ratio := value / mean) > 0}
 
 
 def _together(moved: Sequence[dict[int, float]], numbers: Sequence[int]) -> dict[int, float]:
     """The same of the geometric mean over the models that have every round; nothing of fewer than two models."""
-    whole = [away for away in moved if len(away) == len(numbers)]
+    whole = [ratios for ratios in moved if len(ratios) == len(numbers)]
     if len(whole) < 2:
         return {}
-    means = {n: math.exp(math.fsum(math.log1p(away[n] / 100) for away in whole) / len(whole)) for n in numbers}
+    means = {n: math.exp(math.fsum(math.log(ratios[n]) for ratios in whole) / len(whole)) for n in numbers}
     middle = sum(means.values()) / len(means)
-    return {number: 100 * (value / middle - 1) for number, value in means.items()}
+    return {number: value / middle for number, value in means.items()}
+
+
+def _percent(ratio: float) -> float:
+    return 100 * (ratio - 1)
 
 
 def _values(kind: TaskKind, rows: Sequence[Row], numbers: Sequence[int]) -> tuple[ValueBlock, ...]:

@@ -13,6 +13,7 @@ from perbench.failures import shorten
 from perbench.per.words import ABSENT, ends, likelihood, nobody_ranked, published_cell, reference_cell
 from perbench.report.figures import THOUSAND, axes, bases, load_text, money
 from perbench.report.notices import notices
+from perbench.report.use_view import UseView, use_view
 
 WIDTH = 80
 NAME_LENGTH = 24
@@ -32,6 +33,9 @@ def table(evaluation: Evaluation) -> str:
             console.print(_scores(task))
             if task.uncertainty and (said := nobody_ranked(task.uncertainty.nobody_ranked)):
                 console.print(Text(said))
+        if (used := use_view(task.rows)) is not None and used.lines:
+            console.print()
+            console.print(_used(used))
         if any(row.cost for row in task.rows):
             console.print()
             console.print(_costs(task))
@@ -121,6 +125,16 @@ def _costs(task: TaskEvaluation) -> Table:
             answers = money(row.cost.per_correct_answer, row.cost.per_correct_answer_interval, THOUSAND)
             given = [*([tokens] if by_tokens else []), *([answers] if by_answers else [])]
             grid.add_row(Text(_clean(row.cell.model)), *given)
+    return grid
+
+
+def _used(used: UseView) -> Table:
+    grid = _grid()
+    grid.add_column("MODEL", overflow="fold", min_width=12, max_width=NAME_LENGTH)
+    for column in used.columns:
+        grid.add_column(column.short, justify="right")
+    for model, cells in used.lines:
+        grid.add_row(Text(_clean(model)), *cells)
     return grid
 
 

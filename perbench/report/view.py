@@ -9,11 +9,12 @@ from perbench.per import FigureIntervals, Reason
 from perbench.per.words import why_left_out
 from perbench.report.axis_view import AxisPanel, axis_panels, cost_panels
 from perbench.report.figures import MEBIBYTE, axes, load_text, percent, significant
-from perbench.report.latency_view import LatencyPanel, latency_panels
+from perbench.report.latency_view import LatencyPanel, client_note, latency_panels
 from perbench.report.notices import Notice, notices
 from perbench.report.plot import NARROW, Frame, Plot, Point, plot
 from perbench.report.rounds_view import RoundsView, rounds_view
 from perbench.report.score_view import ScoreView, score_view
+from perbench.report.use_view import UseView, use_view
 from perbench.results import Outcome, TaskKind
 from perbench.statistics.intervals import Interval
 
@@ -45,7 +46,11 @@ class TaskView:
     drawn: str
     """What the drawing shows, in words."""
     latencies: tuple[LatencyPanel, ...]
+    client: str
+    """What the load generator added to them."""
     rounds: RoundsView | None
+    use: UseView | None
+    """None: nothing is known of what the servers used."""
     details: tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -95,7 +100,9 @@ def task_view(task: TaskEvaluation, evaluation: Evaluation) -> TaskView:
         plots=_plots(kind, rows, place),
         drawn=_drawn(task),
         latencies=latency_panels(task.record, rows, models, place),
+        client=client_note(rows),
         rounds=rounds_view(kind, rows, resolved.rounds),
+        use=use_view(rows),
         details=tuple((row.cell.model, _details(row.cell)) for row in rows if row.cell.requests),
     )
 

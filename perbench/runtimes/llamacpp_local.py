@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from perbench.api.defaults import max_tokens_of
+from perbench.api.tasks import Dataset, TaskSpec
 from perbench.base import Document
 from perbench.failures import UsageError
 
@@ -30,6 +32,8 @@ milliseconds: where anything else wants a core they keep it from the thread they
 busy neighbour: 3 tokens/s instead of 11; without a neighbour no difference)."""
 TEMPLATE_TOKENS = 128
 """What a chat template and a model's own system prompt may add to a prompt (SmolLM2: 32)."""
+SYNTHETIC_MARGIN = 1.5
+"""The length of synthetic prompts is found by trying; the first try may be longer than what was asked for."""
 REFUSED_VARIABLES = "LLAMA_ARG_"
 """llama-server reads its flags from these variables too; xllamacpp does not."""
 
@@ -165,7 +169,7 @@ def local_settings(args: Sequence[str], around: Surroundings, where: str) -> Loc
     settings = LocalSettings.model_validate(
         {
             "slots": slots,
-            "context": slots * _rounded_up(around.tokens_per_request, CONTEXT_STEP),
+            "context": context_for(slots, around.tokens_per_request),
             "threads": max(1, around.cores - 1),
             "ubatch": min(512, int(given.get("batch", 2048))),
             **given,
@@ -180,8 +184,9 @@ def local_settings(args: Sequence[str], around: Surroundings, where: str) -> Loc
     return settings
 
 
-def _rounded_up(number: int, step: int) -> int:
-    return -(-number // step) * step
+def context_for(slots: int, tokens: int) -> int:
+    """Tokens of context over all slots together, where each request needs so many."""
+    return slots * CONTEXT_STEP * -(-tokens // CONTEXT_STEP)
 
 
 def _given(args: Sequence[str], where: str) -> dict[str, int | str]:
@@ -236,3 +241,22 @@ def prompt_tokens_at_most(text: str) -> int:
 def request_tokens(prompt_tokens: int, output_tokens: int) -> int:
     """The context one request may need."""
     return TEMPLATE_TOKENS + prompt_tokens + output_tokens
+
+
+def known_request_tokens(tasks: Sequence[TaskSpec]) -> int | None:
+    """The context that any request of the tasks may need, where all their prompts stand in the benchmark.
+
+    Those are synthetic ones, and inline items put as they are. None: datasets are elsewhere, or are put by a template.
+    """
+    needs = [_known_tokens(task) for task in tasks]
+    known = [need for need in needs if need is not None]
+    return request_tokens(max(known), 0) if known and len(known) == len(needs) else None
+
+
+def _known_tokens(task: TaskSpec) -> int | None:
+    if task.synthetic is not None:
+        return int(task.synthetic.input_tokens * SYNTHETIC_MARGIN) + max_tokens_of(task)
+    dataset = task.dataset
+    if dataset is None or dataset.inline is None or dataset.prompt != Dataset.model_fields["prompt"].default:
+        return None
+    return max(prompt_tokens_at_most(item.input) for item in dataset.inline) + max_tokens_of(task)

@@ -3,6 +3,8 @@
 Seen on TGI 3.3.7, vLLM 0.32.0 and an older one, SGLang 0.5.10 and an older one, llama-server b11669. Looked at last on
 2026-11-24. A server's figures are compared with the client's only as far as this module says what they count:
 
+What they say of memory is understood by perbench_bench.device.runtimes.
+
 - **TGI** (`tgi_`) answers with an empty page until its first request, and has no series for what never happened.
   `tgi_request_count` counts a request of the chat and completions routes twice; `tgi_request_success` and
   `tgi_request_failure` together count every request once, when it ends. `tgi_request_input_length` counts a prompt
@@ -47,6 +49,22 @@ class MetricNames:
     """Counter: requests put back into the queue for want of memory."""
     cache_use: Spellings = ()
     """Gauge: the share of the KV cache in use, 0 to 1."""
+    used_tokens: Spellings = ()
+    """Gauge: tokens in the KV cache that requests hold."""
+    cache_tokens: Spellings = ()
+    """Gauge: tokens that the KV cache has room for."""
+    page_tokens: Spellings = ()
+    """Gauge: tokens that are kept together."""
+    other_pools: Spellings = ()
+    """Gauges: the shares in use of further caches, of layers that keep something else. All are read."""
+    cache_info: Spellings = ()
+    """A gauge of 1 whose labels describe the KV cache."""
+    weights_gib: Spellings = ()
+    """Gauge: memory of the weights on each rank's device, GiB."""
+    cache_gib: Spellings = ()
+    """Gauge: memory of the whole KV cache on each rank's device, GiB."""
+    graphs_gib: Spellings = ()
+    """Gauge: memory of recorded graphs on each rank's device, GiB."""
     input_includes_cached: bool = True
     """Whether the prompt tokens include those out of a cache."""
     input_again_after: int | None = None
@@ -61,7 +79,9 @@ class MetricNames:
         """Every name that is looked for."""
         return (
             *self.running, *self.waiting, *self.input_tokens, *self.output_tokens, *self.requests,
-            *self.cached_tokens, *self.preemptions, *self.cache_use,
+            *self.cached_tokens, *self.preemptions, *self.cache_use, *self.used_tokens, *self.cache_tokens,
+            *self.page_tokens, *self.other_pools, *self.cache_info, *self.weights_gib, *self.cache_gib,
+            *self.graphs_gib,
         )  # fmt: skip
 
 
@@ -89,6 +109,7 @@ VLLM = MetricNames(
     ),
     preemptions=("vllm:num_preemptions_total",),
     cache_use=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+    cache_info=("vllm:cache_config_info",),
 )
 SGLANG = MetricNames(
     prefix="sglang:",
@@ -99,6 +120,13 @@ SGLANG = MetricNames(
     requests=("sglang:num_requests_total",),
     cached_tokens=("sglang:cached_tokens_total",),
     cache_use=("sglang:token_usage",),
+    used_tokens=("sglang:kv_used_tokens", "sglang:num_used_tokens"),
+    cache_tokens=("sglang:max_total_num_tokens",),
+    page_tokens=("sglang:page_size",),
+    other_pools=("sglang:swa_token_usage", "sglang:mamba_usage"),
+    weights_gib=("sglang:weight_memory_usage_gb",),
+    cache_gib=("sglang:kv_cache_memory_usage_gb",),
+    graphs_gib=("sglang:graph_memory_usage_gb",),
     rank_label="tp_rank",
 )
 LLAMA_CPP = MetricNames(

@@ -14,9 +14,9 @@ from perbench.api.crd import custom_resource_definition
 from tests.cluster import control_plane as planes
 from tests.cluster.cache import CannotRunError
 from tests.cluster.plugin import aloud, not_run
-from tests.support import largest
-from tests.support.charts import CHARTS, PROGRAMS, Helm, helm_program
-from tests.support.kube_api import CRDS, KubeApi, benchmarks
+from tests.support import largest, operator_cases
+from tests.support.charts import CHARTS, MONITORING_KINDS, PROGRAMS, VALUES, Helm, helm_program, path_of
+from tests.support.kube_api import CRDS, TRIAL, Answer, KubeApi, benchmarks
 from tests.support.processes import wait_until
 
 CRD = f"{CRDS}/perbenchmarks.perbench.dev"
@@ -34,6 +34,7 @@ MADE = {
     "Deployment": "/apis/apps/v1/deployments",
     "ConfigMap": "/api/v1/configmaps",
     "ServiceAccount": "/api/v1/serviceaccounts",
+    "Service": "/api/v1/services",
 }
 """Where all objects of a kind are listed, over all namespaces."""
 
@@ -119,6 +120,80 @@ def forced(tool: Helm) -> tuple[str, ...]:
     return ("--force-conflicts",) if tool("version", "--short").startswith("v4") else ()
 
 
+def test_objects_for_prometheus_operator_need_its_kinds(api: KubeApi, tool: Helm) -> None:
+    """Helm asks the cluster which kinds it has."""
+    for name in ("monitored", "gpus"):  # the exporter of accelerators has a namespace of its own
+        api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    chart = (CHARTS / "perbench", "--namespace", "monitored", "--values", VALUES / "everything-values.yaml")
+    own = ("--set", "watch.namespaces={monitored}")
+    refused = tool.run("install", "perbench", *chart, *own)
+    assert "the cluster has no PodMonitor: install the CRDs of prometheus-operator first" in refused.stderr
+    crds = [f"{CRDS}/{kind.lower()}s.monitoring.coreos.com" for kind in MONITORING_KINDS]
+    for kind, path in zip(MONITORING_KINDS, crds, strict=True):
+        answer = api.apply(open_kind(kind), path)
+        assert answer.ok, answer.message
+    places = {kind: f"/apis/monitoring.coreos.com/v1/{kind.lower()}s" for kind in MONITORING_KINDS}
+    wait_until(lambda: all(api.get(place).ok for place in places.values()), "the kinds are served")
+
+    tool("install", "perbench", *chart, *own)
+    found = [[each["metadata"]["name"] for each in api.get(place).body["items"]] for place in places.values()]
+    assert found == [["perbench-bench"], ["perbench-operator"], ["perbench-operator"]]
+    tool("uninstall", "perbench", "--namespace", "monitored", "--wait")
+    assert [api.get(place).body["items"] for place in places.values()] == [[], [], []]
+    for path in crds:
+        api.delete(path)
+    wait_until(lambda: all(api.get(path).status == 404 for path in crds), "the kinds are gone")
+
+
+def test_metrics_of_pods_are_handed_out_by_who_holds_them(api: KubeApi, plane: planes.ControlPlane, tool: Helm) -> None:
+    """The operator's own rights, with `telemetry.podMetrics` and without it."""
+    where = "handing-out"
+    api.create("/api/v1/namespaces", {"metadata": {"name": where}})
+    chart = (CHARTS / "perbench", "--namespace", where, "--set", "imageRegistry=registry.example.org")
+    own = ("--set", f"watch.namespaces={{{where}}}", "--set", "readNodes=false")
+    role, binding = operator_cases.read("llamacpp-on-cpu", where).access
+    operator = f"system:serviceaccount:{where}:perbench-operator"
+    with KubeApi(plane.kubeconfig_for(operator)) as made:
+
+        def tried() -> Answer:
+            return made.create(path_of(role).rpartition("/")[0], role, TRIAL)
+
+        tool("install", "perbench", *chart, *own)
+        wait_until(lambda: "not currently held" in tried().message, "its other rights hold")
+        tool("upgrade", "perbench", *chart, *own, "--set", "telemetry.podMetrics=true")
+        wait_until(lambda: tried().ok, "it may hand it out")
+        assert made.create(path_of(role).rpartition("/")[0], role).ok
+        answer = made.create(path_of(binding).rpartition("/")[0], binding)
+        assert answer.ok, answer.message
+    (pod,) = role["rules"][0]["resourceNames"]
+    (account,) = (subject["name"] for subject in binding["subjects"])
+    metrics = f"/apis/metrics.k8s.io/v1beta1/namespaces/{where}/pods"
+    with KubeApi(plane.kubeconfig_for(f"system:serviceaccount:{where}:{account}")) as bench:
+        wait_until(lambda: bench.get(f"{metrics}/{pod}").status == 404, "it may ask, and nobody serves it here")
+        assert bench.get(f"{metrics}/another").status == 403
+        assert bench.get(metrics).status == 403
+    for manifest in (binding, role):
+        api.delete(path_of(manifest))
+    tool("uninstall", "perbench", "--namespace", where, "--wait")
+
+
+def open_kind(kind: str) -> dict[str, Any]:
+    """The CRD of a kind of prometheus-operator, which takes any spec."""
+    group, plural = "monitoring.coreos.com", f"{kind.lower()}s"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
 def test_releases_come_change_and_go_side_by_side(api: KubeApi, tool: Helm) -> None:
     for name in ("system-a", "system-b", "team-a", "team-b"):
         api.create("/api/v1/namespaces", {"metadata": {"name": name}})
@@ -129,13 +204,14 @@ def test_releases_come_change_and_go_side_by_side(api: KubeApi, tool: Helm) -> N
         assert f"kubectl rollout status -n system-{letter} deployment/perbench-operator" in notes
     both = made(api)
     assert {kind: len(names) for kind, names in both.items()} == {
-        kind: 4 if kind == "ClusterRole" else 2 for kind in MADE if kind != "ClusterRoleBinding"
+        kind: 6 if kind == "ClusterRole" else 2 for kind in MADE
     }
 
     place = ("--namespace", "system-a")
     tool("upgrade", "perbench", CHARTS / "perbench", *place, "--set", registry)
     changed = made(api)
-    assert len(changed["Role"]) == len(changed["ClusterRoleBinding"]) == 1
+    assert len(changed["Role"]) == 1
+    assert len(changed["ClusterRoleBinding"]) == 3  # for nodes, of each; for benchmarks, of the one that was changed
     assert settings(api, "system-a") != settings(api, "system-b")
     tool("rollback", "perbench", "1", *place)
     assert made(api) == both

@@ -27,11 +27,12 @@ CHANGES: dict[str, Any] = {
     "load": {"concurrency": 5},
     "per": {"memoryBasis": "Weights"},
     "capacity": {"prices": [{"unit": "server", "dollarsPerHour": 2}]},
-    "execution": {"rounds": 2},
+    "baselineRef": {"name": "other", "runID": "0123456789", "tolerancePercent": "7.5"},
+    "execution": {"suspend": True, "deadlines": {"readySeconds": 60}},
 }
 """Another value for each field of the spec of `benchmark`."""
 
-LARGEST = (largest.many_models, largest.many_tasks, largest.many_items)
+LARGEST = (largest.many_models, largest.many_tasks, largest.many_items, largest.many_pods)
 
 Make = Callable[[dict[str, Any]], str]
 """Creates a benchmark in the API; gives its path."""
@@ -103,9 +104,10 @@ def test_a_run_can_be_recorded(admin: KubeApi, make: Make) -> None:
     assert admin.get(path).body["status"] == status
 
 
-@pytest.mark.parametrize("field", BenchmarkSpec.model_fields)
+@pytest.mark.parametrize("field", [info.alias for info in BenchmarkSpec.model_fields.values()])
 def test_what_belongs_to_a_run_is_immutable_while_it_is_on(admin: KubeApi, make: Make, field: str) -> None:
-    document = benchmark(f"immutable-{field}", load={"concurrency": 4}, serving={"runtime": "TGI"}, per={}, capacity={})
+    rest = {"per": {}, "capacity": {}, "baselineRef": {"name": "another"}}
+    document = benchmark(f"immutable-{field.lower()}", load={"concurrency": 4}, serving={"runtime": "TGI"}, **rest)
     path = make(document)
     change = {"spec": {field: CHANGES[field]}}
     dry = STRICT | {"dryRun": "All"}
@@ -126,9 +128,47 @@ def test_a_field_cannot_be_added_or_taken_away_while_a_run_is_on(admin: KubeApi,
     path = make(benchmark("added", load={"concurrency": 4}))
     assert admin.patch(f"{path}/status", {"status": RUNNING}).ok
     open_loop = {"load": {"concurrency": None, "rate": "0.5"}}
-    for change, field in (({"load": None}, "load"), (open_loop, "load"), ({"execution": {"rounds": 3}}, "execution")):
+    for change, field in (
+        ({"load": None}, "load"),
+        (open_loop, "load"),
+        ({"execution": {"rounds": 3}}, "execution.rounds"),
+    ):
         answer = admin.patch(path, {"spec": change})
         assert f"{field} cannot change while a run is on" in answer.message
+
+
+def test_of_the_execution_rounds_stay_while_a_run_is_on(admin: KubeApi, make: Make) -> None:
+    path = make(benchmark("rounds", execution={"rounds": 2, "retries": 1}))
+    dry = STRICT | {"dryRun": "All"}
+    assert admin.patch(f"{path}/status", {"status": RUNNING}).ok
+    message = "execution.rounds cannot change while a run is on: wait for its end, or delete the benchmark"
+    for change in ({"rounds": 3}, {"rounds": None}, None):
+        answer = admin.patch(path, {"spec": {"execution": change}}, dry)
+        assert (answer.status, message in answer.message) == (422, True), answer.message
+    free = {"retries": None, "suspend": True, "onModelFailure": "Stop", "keepModels": "OnFailure", "historyLimit": 0}
+    assert admin.patch(path, {"spec": {"execution": free}}, dry).ok
+    assert admin.patch(f"{path}/status", {"status": FINISHED}).ok
+    assert admin.patch(path, {"spec": {"execution": {"rounds": 3}}}, dry).ok
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("affinity", {"a": {"b": [1, 2]}}, {"a": {"b": [2, 1]}}),
+        ("podPatch", {"spec": {"containers": [{"name": "model"}]}}, {"spec": {"containers": [{"name": "other"}]}}),
+        ("tolerations", [{"key": "a"}], [{"key": "a", "operator": "Exists"}]),
+    ],
+)
+def test_what_has_no_schema_is_kept_whole_and_compared_whole(
+    admin: KubeApi, make: Make, field: str, before: Any, after: Any
+) -> None:
+    path = make(benchmark(f"preserved-{field.lower()}", serving={field: before}))
+    assert admin.get(path).body["spec"]["serving"][field] == before
+    assert admin.patch(f"{path}/status", {"status": RUNNING}).ok
+    change = {"spec": {"serving": {field: after}}}
+    answer = admin.patch(path, change, STRICT)
+    assert (answer.status, "serving cannot change while a run is on" in answer.message) == (422, True), answer.message
+    assert admin.patch(path, {"metadata": {"labels": {"team": "a"}}}, STRICT).ok
 
 
 @pytest.mark.parametrize("rate", [1, 100_000, 100_001, 10**6, "0.00000000000001", "100000.00000000", "100000.00000001"])

@@ -9,14 +9,39 @@ import pytest
 import yaml
 
 from perbench.api.crd import custom_resource_definition
+from perbench.api.load import ClientSpec
+from perbench.api.serving import Serving
 from perbench_operator.chart_files import leaves, values_of
-from perbench_operator.chart_values import ChartValues
+from perbench_operator.chart_values import ACCELERATOR_LABELS, ChartValues
 from perbench_operator.configuration import OperatorConfiguration
+from perbench_operator.platform import DcgmExporter, TelemetryRules
 from tests.support.charts import CHARTS, OLDEST, VALUES, Helm, objects, of_kind
 from tests.support.golden import ROOT, assert_golden
 
 SETS = sorted(VALUES.glob("*-values.yaml"))
 MINIMAL = ("--values", VALUES / "default-values.yaml")
+RIGHTS = {
+    "perbenchmarks.perbench.dev": "get list watch",
+    "perbenchmarks/status.perbench.dev": "patch",
+    "jobs.batch": "get list watch create delete",
+    "pods": "get list watch delete",
+    "configmaps": "get list watch create patch delete",
+    "services": "get list create delete",
+    "serviceaccounts": "get list create delete",
+    "roles.rbac.authorization.k8s.io": "get list create delete",
+    "rolebindings.rbac.authorization.k8s.io": "get list create delete",
+    "networkpolicies.networking.k8s.io": "get list create delete",
+    "persistentvolumeclaims": "get",
+    "events": "list create patch",
+    "events.events.k8s.io": "list create patch",
+}
+"""All that the operator may do in a namespace that it watches."""
+TELEMETRY = TelemetryRules(
+    prometheus_url="https://prometheus.example.org:9090/cluster",
+    dcgm=DcgmExporter(namespace="gpus", pod_labels={"app.kubernetes.io/name": "dcgm-exporter"}, port=9401),
+    pod_metrics=True,
+)
+"""What everything-values.yaml says."""
 CLUSTER_KINDS = (
     "ClusterRole",
     "ClusterRoleBinding",
@@ -30,7 +55,9 @@ def test_golden(helm: Helm, path: Path) -> None:
     manifests = helm.template("perbench", "--values", path)
     name = path.stem.removesuffix("-values")
     # Helm 3 and 4 differ in empty lines between objects; Helm orders kinds, and the order within one is the chart's.
-    assert_golden(ROOT / f"charts/{name}.yaml", re.sub(r"\n\n+", "\n", manifests))
+    # Dashboards are generated, and thousands of lines; test_dashboards.py holds what is left out here.
+    shortened = re.sub(r"(  perbench-[a-z-]+\.json: \|\n)(?:    .*\n)+", r"\1    …\n", manifests)
+    assert_golden(ROOT / f"charts/{name}.yaml", re.sub(r"\n\n+", "\n", shortened))
 
 
 def test_every_golden_rendering_has_its_values() -> None:
@@ -72,6 +99,21 @@ def test_without_a_registry_it_says_what_to_set(helm: Helm) -> None:
         ("watch.namespaces={Team_A}", "/watch/namespaces/0"),
         ("operator.resources.limits.memory=much", "/operator/resources/limits/memory"),
         ("operator.probePort=0", "/operator/probePort"),
+        ("operator.metricsPort=65536", "/operator/metricsPort"),
+        ("monitoring.podMonitor.interval=often", "/monitoring/podMonitor/interval"),
+        ("monitoring.prometheusRule.runbookUrl=docs", "/monitoring/prometheusRule/runbookUrl"),
+        ("maxConcurrentModels=0", "/maxConcurrentModels"),
+        ("defaults.serving.replica=2", "/defaults/serving"),
+        ("defaults.serving.runtime=vllm", "/defaults/serving/runtime"),
+        ("defaults.client.lingerSeconds=-1", "/defaults/client/lingerSeconds"),
+        ("policy.imagePrefixes={ghcr.io}", "/policy/imagePrefixes/0"),
+        ("acceleratorLabels.gpu=product", "/acceleratorLabels"),
+        ("grafana.url=grafana.example.org", "/grafana/url"),
+        ("grafana.url=https://user:password@grafana", "/grafana/url"),
+        ("grafana.tokenSecret.key=the key", "/grafana/tokenSecret/key"),
+        ("grafana.token=glsa_1", "token"),
+        ("grafana.dashboards.label=grafana dashboard", "/grafana/dashboards/label"),
+        ("grafana.dashboards.labelValue=very nice", "/grafana/dashboards/labelValue"),
     ],
 )
 def test_values_outside_the_schema_are_refused(helm: Helm, setting: str, complaint: str) -> None:
@@ -99,9 +141,72 @@ def test_an_older_kubernetes_is_refused(helm: Helm, chart: str) -> None:
 
 def test_the_configuration_is_what_the_operator_reads(helm: Helm) -> None:
     for path in SETS:
-        (config,) = of_kind(helm.template("perbench", "--values", path), "ConfigMap")
-        read = OperatorConfiguration.model_validate(yaml.safe_load(config["data"]["operator.yaml"]))
-        assert list(read.namespaces) == yaml.safe_load(path.read_text()).get("watch", {}).get("namespaces", [])
+        read = OperatorConfiguration.model_validate(configuration(helm.template("perbench", "--values", path)))
+        values = yaml.safe_load(path.read_text())
+        assert list(read.namespaces) == values.get("watch", {}).get("namespaces", [])
+        assert read.read_nodes == values.get("readNodes", True)
+        platform = read.platform
+        assert platform.bench_image.startswith(values["imageRegistry"] + "/")
+        given = values.get("defaults", {})
+        assert platform.serving == Serving.model_validate(given.get("serving", {}))
+        assert platform.client == ClientSpec.model_validate(given.get("client", {}))
+        assert (platform.network.egress is None) == (path.stem != "everything-values")
+        assert platform.telemetry == (TELEMETRY if values.get("telemetry") else TelemetryRules())
+
+
+def configuration(manifests: str) -> dict[str, Any]:
+    """What the operator reads at its start."""
+    (found,) = (each for each in of_kind(manifests, "ConfigMap") if "operator.yaml" in each["data"])
+    read: dict[str, Any] = yaml.safe_load(found["data"]["operator.yaml"])
+    return read
+
+
+def test_without_a_grafana_nothing_of_it_is_there(helm: Helm) -> None:
+    manifests = helm.template("perbench", *MINIMAL)
+    assert "grafana" not in manifests
+    assert "fsGroup" not in manifests
+
+
+def test_the_token_of_grafana_is_a_file_that_nobody_else_can_read(helm: Helm) -> None:
+    """And no right to read Secrets comes with it."""
+    url = ("--set", "grafana.url=https://grafana.example.org")
+    manifests = helm.template("perbench", *MINIMAL, *url)
+    assert [each for each in objects(manifests) if "secrets" in str(each.get("rules"))] == []
+    (deployment,) = of_kind(manifests, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if "secret" in each]
+    assert volume["secret"] == {
+        "secretName": "perbench-grafana", "items": [{"key": "token", "path": "token"}], "defaultMode": 0o400,
+        "optional": True,
+    }  # fmt: skip
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    target = OperatorConfiguration.model_validate(configuration(manifests)).grafana
+    assert target is not None
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]]
+    assert (str(target.token_file), mount["readOnly"]) == (f"{mount['mountPath']}/token", True)
+    assert (target.url, target.dashboards, target.folder) == ("https://grafana.example.org", True, "perbench")
+    both = configuration(helm.template("perbench", *MINIMAL, *url, "--set", "grafana.dashboards.enabled=true"))
+    assert both["grafana"]["dashboards"] is False, "ConfigMaps bring them"
+
+
+def test_values_of_an_older_chart_that_lack_what_is_newer_are_whole(helm: Helm) -> None:
+    """As `helm upgrade --reuse-values` gives them: without the defaults of this chart."""
+    url = ("--set", "grafana.url=https://grafana.example.org")
+    lacking = ("--set", "grafana.tokenSecret=null", "--set", "grafana.folder=null", "--set", "grafana.dashboards=null")
+    assert objects(helm.template("perbench", *MINIMAL, *url, *lacking)) == objects(
+        helm.template("perbench", *MINIMAL, *url)
+    )
+
+
+def test_an_entry_of_a_map_can_be_taken_out(helm: Helm) -> None:
+    def labels(*arguments: str) -> dict[str, str]:
+        platform = configuration(helm.template("perbench", *MINIMAL, *arguments))["platform"]
+        found: dict[str, str] = platform["acceleratorLabels"]
+        return found
+
+    assert labels() == ACCELERATOR_LABELS
+    without = {name: label for name, label in ACCELERATOR_LABELS.items() if name != "*"}
+    assert labels("--set", "acceleratorLabels.*=null") == without
 
 
 def test_a_change_of_the_configuration_starts_a_new_pod(helm: Helm) -> None:
@@ -122,7 +227,7 @@ def test_pods_are_restricted(helm: Helm, path: Path) -> None:
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC", "initContainers"))
-    assert {next(iter(set(volume) - {"name"})) for volume in pod["volumes"]} == {"configMap"}
+    assert {next(iter(set(volume) - {"name"})) for volume in pod["volumes"]} <= {"configMap", "secret"}
     for container in pod["containers"]:
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
@@ -137,14 +242,48 @@ def test_pods_are_restricted(helm: Helm, path: Path) -> None:
 def test_what_the_operator_may_do(helm: Helm, path: Path) -> None:
     """All of its rights, so that a new one has to be written here, and into the table of docs/install.md."""
     manifests = helm.template("perbench", "--values", path)
-    namespaced = bool(yaml.safe_load(path.read_text()).get("watch"))
+    values = yaml.safe_load(path.read_text())
     bindings = of_kind(manifests, "RoleBinding", "ClusterRoleBinding")
-    assert {binding["kind"] for binding in bindings} == {"RoleBinding" if namespaced else "ClusterRoleBinding"}
     roles = {role["metadata"]["name"]: role for role in of_kind(manifests, "Role", "ClusterRole")}
+    found = {}
     for binding in bindings:
         assert [subject["kind"] for subject in binding["subjects"]] == ["ServiceAccount"]
-        rules = roles[binding["roleRef"]["name"]]["rules"]
-        assert rules == [{"apiGroups": ["perbench.dev"], "resources": ["perbenchmarks"], "verbs": ["list", "watch"]}]
+        name = binding["roleRef"]["name"]
+        found[name.rsplit(":", 1)[1]] = binding["kind"], rights(roles[name]["rules"])
+    more = {"pods.metrics.k8s.io": "get"} if values.get("telemetry") else {}
+    expected = {"operator": ("RoleBinding" if values.get("watch") else "ClusterRoleBinding", RIGHTS | more)}
+    if values.get("readNodes", True):
+        expected["nodes"] = "ClusterRoleBinding", {"nodes": "get"}
+    if values.get("telemetry"):
+        expected["dcgm-exporter"] = "RoleBinding", {"pods": "list"}
+    assert found == expected
+
+
+def rights(rules: list[dict[str, Any]]) -> dict[str, str]:
+    """The verbs of each resource; none is named twice."""
+    pairs = [
+        (f"{resource}.{group}".rstrip("."), " ".join(rule["verbs"]))
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    ]
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def test_the_rights_are_in_the_manual() -> None:
+    """In its table, whose rows read `| the operator | where | get, list and watch `this`, `that` | … |`."""
+    manual = (CHARTS.parent / "docs/install.md").read_text()
+    written = {}
+    of_itself = manual.replace("| the operator (`telemetry", "| who reads accelerators (`telemetry")
+    for may in re.findall(r"^\| the operator[^|]* \| [^|]+ \| ([^|]+) \|", of_itself, re.MULTILINE):
+        verbs, *_ = may.split(" `")
+        written |= dict.fromkeys(re.findall(r"`([^`]+)`", may), verbs.replace(" and ", " ").replace(",", ""))
+    # Two groups have events; the groups of the others say nothing new.
+    wanted = {name if name.startswith("events") else name.split(".")[0]: verbs for name, verbs in RIGHTS.items()}
+    assert written == {**wanted, "nodes": "get"}
+    assert "| the operator (`telemetry.dcgm`) | the exporter's namespace | list `pods` |" in manual
+    assert "| the operator (`telemetry.podMetrics`) | watched namespaces | get `pods` of `metrics.k8s.io` |" in manual
 
 
 def test_two_releases_share_no_name(helm: Helm) -> None:
@@ -174,7 +313,13 @@ def test_long_names_fit(helm: Helm) -> None:
         assert all(len(value) <= 63 for value in each["metadata"]["labels"].values())
 
 
-FLAGS = ("networkPolicy.enabled", "admissionPolicy.enabled", "aggregatedRoles.enabled")
+FLAGS = (
+    "networkPolicy.enabled",
+    "networkPolicy.models.enabled",
+    "admissionPolicy.enabled",
+    "aggregatedRoles.enabled",
+    "readNodes",
+)
 """Values whose default is what the set `everything` has too."""
 ALL_VALUES = {".".join(value.path): value for value in leaves(values_of(ChartValues()))}
 
@@ -183,8 +328,8 @@ ALL_VALUES = {".".join(value.path): value for value in leaves(values_of(ChartVal
 def test_every_value_does_something(helm: Helm, tmp_path: Path, path: str) -> None:
     """Against a set in which each has another value than its default, each default makes a difference."""
     everything = yaml.safe_load((VALUES / "everything-values.yaml").read_text())
-    if path == "images.operator.tag":
-        everything["images"]["operator"]["digest"] = ""  # with a digest the tag does not matter
+    if path.startswith("images.") and path.endswith(".tag"):
+        everything["images"][path.split(".")[1]]["digest"] = ""  # with a digest the tag does not matter
     *parents, name = path.split(".")
     changed: Any = copy.deepcopy(everything)
     parent = changed

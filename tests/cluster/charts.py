@@ -11,7 +11,7 @@ from tests.cluster.images import IMAGES, REPOSITORY
 NAMESPACE = "perbench-system"
 CHARTS = ("perbench-crds", "perbench")
 """In the order of their installation."""
-CHART_IMAGES = ("operator",)
+CHART_IMAGES = ("operator", "bench")
 """Images that the chart `perbench` has values for."""
 WAIT = "120s"
 
@@ -30,6 +30,12 @@ def image_values() -> dict[str, str]:
         values["imageRegistry"] = registry
         values |= {f"images.{name}.repository": repository, f"images.{name}.tag": tag}
     return values
+
+
+def installed(helm: Path, kubectl: Kubectl) -> frozenset[str]:
+    """The charts that are in the cluster."""
+    names = run_helm(helm, kubectl.kubeconfig, "list", "--short", f"--namespace={NAMESPACE}").split()
+    return frozenset(CHARTS) & frozenset(names)
 
 
 def install(helm: Path, kubectl: Kubectl, say: Say) -> None:

@@ -94,9 +94,19 @@ class Containers:
         new = [path for path in archives if archive_digest(path) not in there]
         for path in new:
             started = time.monotonic()
-            self.ctr("images", "import", str(path), seconds=IMPORT_SECONDS)
+            self._import(path)
             say(f"image {path.stem} loaded in {time.monotonic() - started:.1f} s")
         return new
+
+    def _import(self, archive: Path) -> None:
+        """Layers that belonged only to images whose tag has moved on are removed in the background: also one that the
+        new image was about to build on. The second time it is not there from the start, and is unpacked."""
+        try:
+            self.ctr("images", "import", str(archive), seconds=IMPORT_SECONDS)
+        except RuntimeError as error:
+            if "parent snapshot" not in str(error):
+                raise
+            self.ctr("images", "import", str(archive), seconds=IMPORT_SECONDS)
 
 
 def archive_digest(archive: Path) -> str:

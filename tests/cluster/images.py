@@ -55,8 +55,9 @@ IMAGES = {
     "llamacpp": Image("perb.local/llamacpp:dev", "tests/images/llamacpp/Dockerfile"),
     "tgi-contract": Image("perb.local/tgi-contract:dev", "tests/images/tgi_contract/Dockerfile"),
     "probe": Image("perb.local/probe:dev", "tests/images/probe/Dockerfile"),
+    "prometheus": Image("perb.local/prometheus:dev", "tests/images/prometheus/Dockerfile"),
 }
-"""All of them. `operator` and `bench` are the product, the model servers and the probe belong to the tests."""
+"""All of them. `operator` and `bench` are the product, the others belong to the tests."""
 
 
 def available() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 What needs no pods, such as upgrades of the CRD, is in tests/apiserver/test_charts.py.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from perbench.dashboards.frame import TITLES
+from tests.cluster.images import IMAGES
 from tests.cluster.node import Node
-from tests.support import largest
+from tests.cluster.pods import RESTRICTED, container, pod, wait_for
+from tests.support import grafana_double, largest
 from tests.support.charts import CHARTS, PROGRAMS, Helm, helm_program
 from tests.support.processes import wait_until
 
@@ -19,6 +23,8 @@ IMAGE = ("--set", "imageRegistry=perb.local,images.operator.repository=operator,
 """The image that the node holds."""
 CRD = "crd/perbenchmarks.perbench.dev"
 LONG = 180.0
+RESUMED = {"spec": {"execution": {"suspend": False}}}
+"""A model that is packaged with local mode is not accepted in a cluster, so that still nothing starts."""
 
 
 def helm_of(name: str, node: Node, request: pytest.FixtureRequest, folders: pytest.TempPathFactory) -> Helm:
@@ -65,9 +71,10 @@ def install(helm: Helm, namespace: str, *arguments: str | Path, command: str = "
 
 
 def benchmark(name: str) -> dict[str, Any]:
+    """One that starts nothing: this is about who sees it."""
     models = [{"name": "a", "model": "packaged:smollm2-135m"}]
     tasks = [{"name": "topics", "preset": "PackagedTopics"}]
-    return largest.metadata(name) | {"spec": {"models": models, "tasks": tasks}}
+    return largest.metadata(name) | {"spec": {"models": models, "tasks": tasks, "execution": {"suspend": True}}}
 
 
 def logs(own_node: Node, namespace: str) -> str:
@@ -87,14 +94,15 @@ def test_install_upgrade_rollback_uninstall(own_node: Node, either: Helm, namesp
     notes = install(either, place)
     assert f"kubectl rollout status -n {place} deployment/perbench-operator" in notes
     own_node.kubectl.in_namespace(team).apply(benchmark("first"))
-    wait_until(lambda: f"{team}/first: 1 model, 1 task" in logs(own_node, place), "the operator sees a benchmark")
+    wait_until(lambda: f"{team}/first: Suspended" in logs(own_node, place), "the operator sees a benchmark")
 
     first = generation_and_config(own_node, place)
     install(either, place, "--set", f"watch.namespaces={{{team}}}", command="upgrade")
     second = generation_and_config(own_node, place)
     assert (second[0] > first[0], second[1] != first[1]) == (True, True)
     wait_until(lambda: f"watching {team};" in logs(own_node, place), "the new pod has the new settings")
-    wait_until(lambda: f"{team}/first: 1 model" in logs(own_node, place), "it sees what was there before")
+    own_node.kubectl.in_namespace(team)("patch", "perb", "first", "--type=merge", f"--patch={json.dumps(RESUMED)}")
+    wait_until(lambda: f"{team}/first: NotAccepted" in logs(own_node, place), "it sees what was there before")
 
     either("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
     assert generation_and_config(own_node, place)[1] == first[1]
@@ -125,6 +133,54 @@ def test_the_pod_runs_with_nothing_it_does_not_need(own_node: Node, helm: Helm, 
 
 
 @pytest.mark.usefixtures("crds")
+def test_the_operator_brings_grafana_its_dashboards(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
+    """By the environment of its own in the image, with a token that the operator's pod alone can read."""
+    place = namespaces[0]
+    kubectl = own_node.kubectl.in_namespace(place)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "perbench-grafana"}}
+    kubectl.apply(*grafana_in_a_pod(), secret | {"stringData": {"token": grafana_double.TOKEN, "other": "unseen"}})
+    wait_for(kubectl, "pod/grafana", "condition=Ready")
+    install(helm, place, "--set", "grafana.url=http://grafana:3000")
+    wait_until(lambda: len(held(own_node, place)["dashboards"]) == len(TITLES), "Grafana has the dashboards", LONG)
+    where = "/etc/perbench-grafana"
+    looks = f"import os; s = os.stat('{where}/token'); print(oct(s.st_mode)[-3:], s.st_uid, s.st_gid)"
+    assert kubectl("exec", "deployment/perbench-operator", "--", "python", "-c", looks).split() == ["440", "0", "65532"]
+    entries = f"import os; print(*(each for each in os.listdir('{where}') if not each.startswith('.')))"
+    assert kubectl("exec", "deployment/perbench-operator", "--", "python", "-c", entries).split() == ["token"]
+    assert grafana_double.TOKEN not in logs(own_node, place)
+    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+
+
+def grafana_in_a_pod() -> tuple[dict[str, object], ...]:
+    """The double of Grafana's API behind a Service, as the restricted standard wants pods to be."""
+    source = Path(grafana_double.__file__).read_text(encoding="utf-8")
+    script = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "grafana"}, "data": {"double.py": source}}
+    main = container(
+        IMAGES["operator"].tag,
+        command=["python3", "/double/double.py", "3000"],
+        securityContext=RESTRICTED,
+        readinessProbe={"httpGet": {"path": "/held", "port": 3000}, "periodSeconds": 1},
+        volumeMounts=[{"name": "double", "mountPath": "/double"}],
+    )
+    user = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    volumes = [{"name": "double", "configMap": {"name": "grafana"}}]
+    spec: dict[str, object] = {"containers": [main], "securityContext": user, "volumes": volumes}
+    service = {"selector": {"app": "grafana"}, "ports": [{"port": 3000}]}
+    return (
+        script,
+        pod("grafana", spec, {"app": "grafana"}),
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "grafana"}, "spec": service},
+    )
+
+
+def held(own_node: Node, namespace: str) -> dict[str, Any]:
+    """What that double has been given."""
+    path = f"/api/v1/namespaces/{namespace}/services/grafana:3000/proxy/held"
+    read: dict[str, Any] = json.loads(own_node.kubectl("get", "--raw", path))
+    return read
+
+
+@pytest.mark.usefixtures("crds")
 def test_two_releases_side_by_side(own_node: Node, helm: Helm, namespaces: list[str]) -> None:
     """Two teams, each with an operator that watches its namespace and knows nothing of the other."""
     place_a, place_b, team_a, team_b = namespaces
@@ -134,14 +190,15 @@ def test_two_releases_side_by_side(own_node: Node, helm: Helm, namespaces: list[
     for _, team in pairs:
         own_node.kubectl.in_namespace(team).apply(benchmark("own"))
     for place, team in pairs:
-        wait_until(lambda place=place, team=team: f"{team}/own:" in logs(own_node, place), f"{place} sees {team}")
+        seen = f"{team}/own: Suspended"
+        wait_until(lambda place=place, seen=seen: seen in logs(own_node, place), f"{place} sees {team}")
     assert f"{team_b}/own" not in logs(own_node, place_a)
     assert f"{team_a}/own" not in logs(own_node, place_b)
 
     helm("uninstall", "perbench", "--namespace", place_a, "--wait", "--timeout", "120s", seconds=LONG)
     assert left(own_node, place_a) == []
     own_node.kubectl.in_namespace(team_b).apply(benchmark("later"))
-    wait_until(lambda: f"{team_b}/later:" in logs(own_node, place_b), "the other release goes on")
+    wait_until(lambda: f"{team_b}/later: Suspended" in logs(own_node, place_b), "the other release goes on")
     refused = create_as(own_node, "stranger", team_b)
     assert "may not create pods in namespace" in refused.stderr or "cannot create resource" in refused.stderr
     helm("uninstall", "perbench", "--namespace", place_b, "--wait", "--timeout", "120s", seconds=LONG)

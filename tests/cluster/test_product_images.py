@@ -84,6 +84,26 @@ def test_its_list_of_packages_is_what_is_locked(product: tuple[str, OciImage]) -
     assert not {package for package, _ in found} & {"operator": {"uvloop"}, "bench": {"kopf", "kubernetes"}}[name]
 
 
+def test_what_speaks_to_grafana_has_an_environment_of_its_own(product: tuple[str, OciImage]) -> None:
+    """Its packages are those that are locked; those that the operator has as well are there once."""
+    name, image = product
+    mine = own(image)
+    beside = {path: size for path, size in mine.items() if path.startswith("opt/perbench-grafana/")}
+    if name == "bench":
+        assert beside == {}
+        return
+    assert {"opt/perbench-grafana/bin/perbench", "opt/perbench-grafana/sbom.cdx.json"} <= set(beside)
+    assert any("/urllib3_future/" in path for path in beside)
+    assert not [path for path in mine if "urllib3_future" in path and path not in beside]
+    assert sum(beside.values()) <= 25_000_000
+    listed = json.loads(image.text("opt/perbench-grafana/sbom.cdx.json"))
+    found = {(normal(each["name"]), each["version"]) for each in listed["components"]}
+    lock = (REPOSITORY / "requirements/grafana.txt").read_text()
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", lock, re.MULTILINE)
+    assert {pair for pair in found if pair[0] != "perbench"} <= {(normal(each), version) for each, version in locked}
+    assert {package for package, _ in found} >= {"perbench", "grafana-client", "grafana-foundation-sdk"}
+
+
 def normal(name: str) -> str:
     """A package's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -10,11 +10,40 @@ from pydantic import JsonValue
 from perbench.api.crd import resource_schema
 from perbench.api.rules import ApiObject, Rule
 from perbench.api.schema import INT_OR_STRING, Schema
+from perbench.api.text import QUANTITY
 from tests.support.golden import ROOT
 
 GOOD = sorted((ROOT / "api/good").glob("*.yaml"))
 BAD = sorted((ROOT / "api/bad").glob("*.yaml"))
 REFUSERS = ("reader", "schema", "list", "rule", "perbench")
+
+SERVING: dict[str, JsonValue] = {
+    "runtime": "TGI",
+    "image": "registry.example.org/tgi:1",
+    "args": ["-x"],
+    "env": [{"name": "A", "value": "1"}],
+    "replicas": 2,
+    "accelerator": {"resource": "example.org/gpu", "count": 1, "product": "P"},
+    "resources": {"requests": {"x": "500m"}, "limits": {"x": "8Gi"}},
+    "nodeSelector": {"x": "y"},
+    "tolerations": [{"key": "gpu", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "runtimeClassName": "nvidia",
+    "priorityClassName": "low",
+    "imagePullSecrets": [{"name": "registry"}],
+    "serviceAccountName": "server",
+    "huggingFaceTokenSecretKeyRef": {"name": "hub", "key": "token"},
+    "modelCache": {"claimName": "models", "readOnly": True, "emptyDir": {"sizeLimit": "10Gi"}},
+    "sharedMemory": "1Gi",
+    "prefixCache": "On",
+    "podPatch": {"spec": {"terminationGracePeriodSeconds": 5}},
+}
+CLIENT: dict[str, JsonValue] = {
+    "resources": {"requests": {"x": "2"}, "limits": {"x": "1Gi"}},
+    "nodeSelector": {"x": "y"},
+    "tolerations": [{"key": "quiet", "operator": "Exists"}],
+    "lingerSeconds": 65,
+}
 
 EVERYTHING: dict[str, JsonValue] = {
     "apiVersion": "perbench.dev/v1alpha1",
@@ -26,11 +55,18 @@ EVERYTHING: dict[str, JsonValue] = {
                 "name": "a",
                 "model": "gpt2",
                 "revision": "main",
-                "endpoint": {"url": "http://a", "protocol": "TGI", "model": "a", "accelerators": 1},
-                "serving": {"runtime": "TGI", "args": ["-x"], "env": [{"name": "A", "value": "1"}]},
+                "volume": {"claimName": "models", "path": "a/b"},
+                "endpoint": {
+                    "url": "http://a",
+                    "protocol": "TGI",
+                    "model": "a",
+                    "accelerators": 1,
+                    "apiKeySecretKeyRef": {"name": "server", "key": "key"},
+                },
+                "serving": SERVING,
             }
         ],
-        "serving": {"runtime": "TGI", "args": ["-x"], "env": [{"name": "A", "value": "1"}]},
+        "serving": SERVING,
         "tasks": [
             {
                 "name": "t",
@@ -38,6 +74,8 @@ EVERYTHING: dict[str, JsonValue] = {
                 "dataset": {
                     "inline": [{"input": "q", "answers": ["a"], "fields": {"x": "y"}, "source": "page"}],
                     "file": "a.jsonl",
+                    "configMap": {"name": "items", "key": "a.jsonl"},
+                    "volume": {"claimName": "items", "path": "a.jsonl"},
                     "prompt": "{{ input }}",
                     "scoring": {"scorer": "Regex", "pattern": "x", "choices": ["a", "b"]},
                 },
@@ -69,6 +107,7 @@ EVERYTHING: dict[str, JsonValue] = {
                 "concurrencyPercent": 95,
                 "onTimePercent": 98,
             },
+            "client": CLIENT,
         },
         "per": {
             "reference": "a",
@@ -89,12 +128,21 @@ EVERYTHING: dict[str, JsonValue] = {
             "qualityFloor": "0.5",
         },
         "capacity": {"prices": [{"unit": "server", "dollarsPerHour": "0.40"}]},
-        "execution": {"rounds": 1},
+        "baselineRef": {"name": "nightly", "runID": "0123456789", "tolerancePercent": "2.5"},
+        "execution": {
+            "rounds": 1,
+            "onModelFailure": "Stop",
+            "retries": 1,
+            "suspend": False,
+            "keepModels": "Never",
+            "historyLimit": 1,
+            "deadlines": {"schedulingSeconds": 1, "imageSeconds": 1, "readySeconds": 1, "totalSeconds": 1},
+        },
     },
 }
 """Every field of the spec at once, each right by itself. It breaks rules between fields, so only fields are judged."""
 
-_PREFIXES = {"url": "http://"}
+_PREFIXES = {"url": "http://", "resource": "a/"}
 """What a text of any length must begin with to fit its pattern."""
 
 
@@ -165,14 +213,14 @@ def _cases(schema: Schema, value: JsonValue, path: tuple[str | int, ...]) -> Ite
 def _edges(schema: Schema, value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue, JsonValue]]:
     """(keyword, a value just inside, one just outside)."""
     prefix = _PREFIXES.get(name, "0." if INT_OR_STRING in schema else "")
-    letter = "1" if INT_OR_STRING in schema else "a"
+    letter = "1" if INT_OR_STRING in schema or schema.get("pattern") == QUANTITY else "a"
     if "enum" in schema:
         yield "enum", schema["enum"][-1], schema["enum"][-1] + "x"
     if "maxLength" in schema and name != "unit":  # its pattern allows three words, all shorter
         longest = prefix + letter * (schema["maxLength"] - len(prefix))
         yield "maxLength", longest, longest + letter
     if "minLength" in schema:
-        yield "minLength", value if name == "unit" else "a", ""
+        yield "minLength", value if name == "unit" else prefix + letter, ""
     if "pattern" in schema:
         yield "pattern", value, " "
     if "maximum" in schema:
@@ -183,8 +231,8 @@ def _edges(schema: Schema, value: JsonValue, name: str) -> Iterator[tuple[str, J
     if "minItems" in schema:
         yield "minItems", value, value[: schema["minItems"] - 1]
     if "maxProperties" in schema:
-        most = {f"k{number}": "v" for number in range(schema["maxProperties"])}
-        yield "maxProperties", most, most | {"more": "v"}
+        most = {f"k{number}": value["x"] for number in range(schema["maxProperties"])}
+        yield "maxProperties", most, most | {"more": value["x"]}
 
 
 def _many(entry: JsonValue, count: int) -> list[JsonValue]:
@@ -193,6 +241,6 @@ def _many(entry: JsonValue, count: int) -> list[JsonValue]:
         return [f"{entry}{number}" for number in range(count)]
     if "unit" in entry:
         return [entry | {"unit": unit} for unit in ("server", "accelerator", "endpoint", "server")[:count]]
-    key = "input" if "input" in entry else "name"
+    key = next(name for name in ("input", "name", "key") if name in entry)
     plain = {name: part for name, part in entry.items() if name in {"model", "preset", "value", "answers"}}
     return [plain | {key: f"{entry[key]}{number}"} for number in range(count)]

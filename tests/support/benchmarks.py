@@ -44,6 +44,7 @@ def write_benchmark(
     rounds: int = 1,
     load: Mapping[str, object] | None = None,
     serving: Mapping[str, object] | None = None,
+    execution: Mapping[str, object] | None = None,
 ) -> Path:
     """A benchmark file without warm-up."""
     common = {"concurrency": CONCURRENCY, "repeats": 1, "warmup": {"requests": 0, "seconds": 0}}
@@ -56,7 +57,7 @@ def write_benchmark(
             **({"serving": dict(serving)} if serving else {}),
             "tasks": list(tasks),
             "load": common | dict(load or {}),
-            "execution": {"rounds": rounds},
+            "execution": {"rounds": rounds, **(execution or {})},
         },
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))

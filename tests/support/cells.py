@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from perbench.evaluation.use import NOTHING_USED
 from perbench.evaluation.values import Cell, Exclusion, Figures, RoundFigures
 from perbench.results import Outcome, TaskKind
 from perbench.statistics.percentiles import summarise
@@ -49,7 +50,9 @@ def cell(
         flip_percent=0.0,
         client_error_ms=0.08,
         error_limit=1.0,
+        memory_kind=None,
         memory_reason=None,
+        use=NOTHING_USED,
         findings=(),
         excluded=excluded,
     )

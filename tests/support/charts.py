@@ -20,6 +20,10 @@ RELEASE = "perbench"
 OLDEST = ("--kube-version", "1.30.0")
 """The oldest Kubernetes that the charts are for. Without a cluster Helm goes by what it was built with."""
 NAMESPACE = "perbench-system"
+MONITORING_KINDS = ("PodMonitor", "ServiceMonitor", "PrometheusRule")
+"""Of prometheus-operator."""
+KNOWN = tuple(f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in MONITORING_KINDS)
+"""Without a cluster Helm knows no kinds but Kubernetes' own, unless it is told of them."""
 
 
 PROGRAMS = {"helm 4": "helm", "helm 3": "helm3"}
@@ -64,7 +68,7 @@ class Helm:
 
     def template(self, chart: str, *arguments: str | Path, release: str = RELEASE, namespace: str = NAMESPACE) -> str:
         """The manifests of a chart of this repository."""
-        return self("template", release, CHARTS / chart, "--namespace", namespace, *OLDEST, *arguments)
+        return self("template", release, CHARTS / chart, "--namespace", namespace, *OLDEST, *KNOWN, *arguments)
 
 
 def objects(manifests: str) -> list[dict[str, Any]]:

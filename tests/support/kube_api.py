@@ -3,7 +3,7 @@
 import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -83,6 +83,15 @@ class KubeApi:
     def get(self, path: str, query: Mapping[str, str] = STRICT) -> Answer:
         """Read."""
         return self.ask("GET", path, query=query)
+
+    def watch(self, path: str, query: Mapping[str, str], seconds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Changes of the objects of a list, as they come: `ADDED`, `MODIFIED`, `DELETED`, and the object. First those
+        that are there."""
+        params = {**query, "watch": "true", "timeoutSeconds": str(seconds)}
+        with self._client.stream("GET", path, params=params, timeout=seconds + 10.0) as answer:
+            for line in answer.iter_lines():
+                change = json.loads(line)
+                yield change["type"], change["object"]
 
     def create(self, path: str, body: object, query: Mapping[str, str] = STRICT) -> Answer:
         """Create an object in the collection at `path`."""

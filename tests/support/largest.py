@@ -8,6 +8,9 @@ SIZE_LIMIT = 1_400_000
 NAME = "n" * 37
 """With three digits a name of 40 characters."""
 
+OBJECT = "o" * 253
+"""The longest name of a Kubernetes object."""
+
 
 def metadata(name: str) -> dict[str, Any]:
     """What is around the spec."""
@@ -39,6 +42,22 @@ def many_items() -> dict[str, Any]:
     return metadata("many-items") | {"spec": rest | {"models": models, "tasks": [_task(n, 256, 3) for n in range(16)]}}
 
 
+def many_pods() -> dict[str, Any]:
+    """32 models, each with every part of a pod that it may have, and patches that go far beyond a usual pod's."""
+    models = [
+        {"name": f"{NAME}{number:03}", "volume": _place(), "serving": _serving("v") | _pod(64)} for number in range(32)
+    ]
+    tasks = [
+        {"name": f"{NAME}{number:03}", "dataset": {kind: place, "scoring": {"scorer": "F1"}}, "limit": 64}
+        for number, (kind, place) in enumerate(
+            [("configMap", {"name": OBJECT, "key": "k" * 253}), ("volume", _place())]
+        )
+    ]
+    rest = _rest()
+    rest["serving"] |= _pod(256)
+    return metadata("many-pods") | {"spec": rest | {"models": models, "tasks": tasks}}
+
+
 def _serving(value: str) -> dict[str, Any]:
     names = [f"V{number}" for number in range(64)]
     return {
@@ -48,8 +67,58 @@ def _serving(value: str) -> dict[str, Any]:
     }
 
 
+def _pod(patches: int) -> dict[str, Any]:
+    """Everything of a pod that a model may set; `patches` variables in the patch."""
+    secret = {"name": OBJECT, "key": "k" * 253}
+    return {
+        "image": "i" * 512,
+        "replicas": 64,
+        "accelerator": {"resource": "r" * 253 + "/" + "r" * 63, "count": 64, "product": "p" * 63},
+        "resources": _resources(),
+        "nodeSelector": {f"example.org/label-{number}": "v" * 63 for number in range(32)},
+        "tolerations": [{"key": f"example.org/taint-{number}", "operator": "Exists"} for number in range(16)],
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": _terms(16)}},
+        "runtimeClassName": OBJECT,
+        "priorityClassName": OBJECT,
+        "imagePullSecrets": [{"name": f"{OBJECT[:-1]}{number}"} for number in range(8)],
+        "serviceAccountName": OBJECT,
+        "huggingFaceTokenSecretKeyRef": secret,
+        "modelCache": {"claimName": OBJECT, "readOnly": True},
+        "sharedMemory": "1" * 30 + "Gi",
+        "prefixCache": "Off",
+        "podPatch": {
+            "spec": {
+                "containers": [
+                    {"name": "model", "env": [{"name": f"P{number}", "value": "v" * 80} for number in range(patches)]}
+                ]
+            }
+        },
+    }
+
+
+def _terms(count: int) -> list[dict[str, Any]]:
+    wanted = {"key": "example.org/label", "operator": "In", "values": ["a", "b"]}
+    return [{"weight": weight, "preference": {"matchExpressions": [wanted]}} for weight in range(1, count + 1)]
+
+
+def _resources() -> dict[str, Any]:
+    quantities = {f"example.org/resource-{number}": "1" * 30 + "Gi" for number in range(16)}
+    return {"requests": quantities, "limits": quantities}
+
+
+def _place() -> dict[str, Any]:
+    return {"claimName": OBJECT, "path": "p" * 1024}
+
+
 def _endpoint() -> dict[str, Any]:
-    return {"url": "http://" + "h" * 2041, "protocol": "OpenAIChat", "model": "m" * 256, "accelerators": 4096}
+    secret = {"name": OBJECT, "key": "k" * 253}
+    return {
+        "url": "http://" + "h" * 2041,
+        "protocol": "OpenAIChat",
+        "model": "m" * 256,
+        "accelerators": 4096,
+        "apiKeySecretKeyRef": secret,
+    }
 
 
 def _task(number: int, items: int, parts: int) -> dict[str, Any]:
@@ -77,6 +146,12 @@ def _load(*, open_loop: bool) -> dict[str, Any]:
         "repeats": 100,
         "maxSeconds": 86_400,
         "validity": dict.fromkeys(delays, number) | {f"{share}Percent": "12.1234567890123" for share in shares},
+        "client": {
+            "resources": _resources(),
+            "nodeSelector": {f"example.org/label-{number}": "v" * 63 for number in range(32)},
+            "tolerations": [{"key": f"example.org/taint-{number}", "operator": "Exists"} for number in range(16)],
+            "lingerSeconds": 3600,
+        },
     }
 
 
@@ -97,5 +172,15 @@ def _rest() -> dict[str, Any]:
         "capacity": {
             "prices": [{"unit": unit, "dollarsPerHour": number} for unit in ("server", "accelerator", "endpoint")]
         },
-        "execution": {"rounds": 100},
+        "baselineRef": {"name": OBJECT, "runID": "0123456789", "tolerancePercent": "99.1234567890123"},
+        "execution": {
+            "rounds": 100,
+            "onModelFailure": "Continue",
+            "retries": 10,
+            "suspend": False,
+            "keepModels": "OnFailure",
+            "historyLimit": 100,
+            "deadlines": dict.fromkeys(("schedulingSeconds", "imageSeconds", "readySeconds"), 604_800)
+            | {"totalSeconds": 2_592_000},
+        },
     }

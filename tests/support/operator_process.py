@@ -17,6 +17,8 @@ import yaml
 from tests.support.processes import wait_until
 
 STOP_SECONDS = 30.0
+BENCH_IMAGE = "registry.example.org/perbench/bench:test"
+"""Of a control plane without nodes: no pod of it is ever started."""
 
 
 @dataclass
@@ -25,18 +27,25 @@ class OperatorProcess:
 
     process: subprocess.Popen[bytes]
     port: int
+    metrics_port: int
     log: Path
 
-    def ask(self, path: str) -> tuple[int, str]:
-        """Status and text of a probe's route; 0 where nothing answers."""
+    def ask(self, path: str, port: int | None = None) -> tuple[int, str]:
+        """Status and text of a probe's route, or of one at another port; 0 where nothing answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode().strip()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode().strip()
         except OSError as error:
             return 0, str(error)
+
+    def scrape(self) -> str:
+        """Its metrics, in the older text format."""
+        status, text = self.ask("/metrics", self.metrics_port)
+        assert status == 200, text
+        return f"{text}\n"
 
     def wait_ready(self) -> None:
         """Wait until it says that it is ready."""
@@ -63,12 +72,19 @@ class OperatorProcess:
 
 
 @contextlib.contextmanager
-def operator_process(folder: Path, kubeconfig: Path, namespaces: tuple[str, ...] = ()) -> Iterator[OperatorProcess]:
-    """An operator that watches these namespaces (none: all) with this kubeconfig, while the block runs."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def operator_process(
+    folder: Path, kubeconfig: Path, namespaces: tuple[str, ...] = (), **settings: object
+) -> Iterator[OperatorProcess]:
+    """An operator that watches these namespaces (none: all) with this kubeconfig, while the block runs; `settings`:
+    further ones."""
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, metrics_port = free.getsockname()[1], other.getsockname()[1]
     config, log = folder / "operator.yaml", folder / "operator.log"
-    config.write_text(yaml.safe_dump({"namespaces": list(namespaces), "probePort": port}))
+    all_settings = settings | {
+        "namespaces": list(namespaces), "probePort": port, "metricsPort": metrics_port,
+        "platform": {"benchImage": BENCH_IMAGE},
+    }  # fmt: skip
+    config.write_text(yaml.safe_dump(all_settings))
     program = "from perbench_operator.main import main; main()"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -79,6 +95,6 @@ def operator_process(folder: Path, kubeconfig: Path, namespaces: tuple[str, ...]
         )
     with process:
         try:
-            yield OperatorProcess(process, port, log)
+            yield OperatorProcess(process, port, metrics_port, log)
         finally:
             process.kill()

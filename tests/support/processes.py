@@ -1,5 +1,6 @@
 """Processes of a test: started, adopted when their parent dies, and shown to be gone."""
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -51,6 +52,13 @@ def wait_until(done: Callable[[], bool], what: str, seconds: float = DEADLINE_SE
         time.sleep(0.02)
 
 
+async def until(done: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
+    """The same beside other tasks."""
+    async with asyncio.timeout(seconds):
+        while not done():  # noqa: ASYNC110  what is waited for tells nobody
+            await asyncio.sleep(0.01)
+
+
 @contextlib.contextmanager
 def nothing_stays() -> Iterator[None]:
     """What is started inside has ended afterwards, whoever started it."""
@@ -66,8 +74,11 @@ def nothing_stays() -> Iterator[None]:
 
 def perbench(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.Popen[str]:
     """Start the `perbench` command, with its output in pipes. `before`: Python to run first in its process."""
-    # A shell that starts things in the background has them ignore SIGINT, and a child inherits that.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    # A shell that starts things in the background has them ignore SIGINT, nohup SIGHUP, and a child inherits that.
+    heed = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", f"{heed}\n{before}\nfrom perbench.cli import main; main()", *arguments],
         cwd=cwd,

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from perbench.api.defaults import Resolved
 from perbench.api.load import PromptApi, WarmupSpec
 from perbench.failures import Blame, Failure
+from perbench.resources import MemoryOrigin, MemoryQuality, MemoryRecord, ResourceUse
 from perbench.results import (
     ClientRecord,
     Finding,
     LaunchRecord,
-    MemoryRecord,
     ModelRecord,
     Outcome,
     RequestColumns,
@@ -176,15 +176,13 @@ def _memory(shape: Shape, number: int) -> MemoryRecord:
     if shape.memory_mebibytes is None:
         return MemoryRecord(
             footprint_bytes=None,
-            resident_peak_bytes=None,
+            reserved_bytes=None,
             samples=0,
             source="none",
             reason="the server runs elsewhere, and its memory cannot be read",
         )
     peak = int((shape.memory_mebibytes + shape.memory_drift[number % len(shape.memory_drift)]) * MEBIBYTE)
-    return MemoryRecord(
-        footprint_bytes=peak, resident_peak_bytes=peak + 30 * MEBIBYTE, samples=40, source="smaps_rollup"
-    )
+    return MemoryRecord(footprint_bytes=peak, reserved_bytes=peak + 30 * MEBIBYTE, samples=40, source="smaps_rollup")
 
 
 def model(
@@ -359,13 +357,74 @@ EVERY_SETTING = {
 
 
 def with_every_setting() -> Results:
-    """Four models with stages without load, a floor that one of them misses, weights, one fixed axis, a price."""
-    base = results([with_unloaded_stages(record, 0.5) for record in four_models()])
+    """Four models with stages without load, a floor that one of them misses, weights, one fixed axis, a price, and
+    what the servers used: of the host, of accelerators, of nobody known, of nobody asked."""
+    host, accelerated, silent, elsewhere = (with_unloaded_stages(record, 0.5) for record in four_models())
+    base = results([
+        with_use(host, cpu_seconds=0.9, cpu_source="cgroup"),
+        with_use(
+            accelerated, cpu_source="cgroup", cpu_reason="no reading at the window's close",
+            accelerator_utilization=0.875, accelerator_source="DCGM", energy_joules=310.0, energy_source="DCGM",
+        ),
+        with_use(silent, cpu_seconds=1.8, cpu_source="cgroup", energy_source="DCGM", energy_reason="no such device"),
+        elsewhere,
+    ])  # fmt: skip
     prices = {"prices": [{"unit": "server", "dollarsPerHour": "0.40"}]}
     spec = {**base.spec, "per": EVERY_SETTING, "capacity": prices}
     return base.model_copy(
         update={"spec": spec, "resolved": base.resolved.model_copy(update={"unloaded_requests": 24})}
     )
+
+
+def on_accelerators() -> Results:
+    """Memory of the host; measured of accelerators; modelled of accelerators; not known."""
+    host, measured, modelled, silent = four_models()
+    return results((
+        host,
+        with_memory(measured, quality=MemoryQuality.MEASURED, source="the server's metrics"),
+        with_memory(
+            modelled, quality=MemoryQuality.MODELLED, reserved_bytes=None,
+            reserved_reason="vLLM does not say how much it holds",
+            source="weights: as large as their files; KV cache: tokens by the server's metrics x 131072 bytes",
+        ),
+        with_memory(
+            silent, quality=None, footprint_bytes=None, reserved_bytes=None,
+            reason="KV cache: bytes of a token are not known: its attention is latent (MLA)",
+            reserved_reason="vLLM does not say how much it holds",
+        ),
+    ))  # fmt: skip
+
+
+def with_memory(record: ModelRecord, **changes: object) -> ModelRecord:
+    """The model on accelerators, all its memory records changed."""
+    launches = []
+    for launch in record.launches:
+        stages = tuple(_with_memory(stage, changes) for stage in launch.stages)
+        launches.append(launch.model_copy(update={"stages": stages}))
+    return record.model_copy(update={"launches": tuple(launches)})
+
+
+def _with_memory(entry: StageRecord, changes: Mapping[str, object]) -> StageRecord:
+    assert entry.memory is not None
+    memory = entry.memory.model_copy(update={"origin": MemoryOrigin.DEVICE, **changes})
+    return entry.model_copy(update={"memory": memory})
+
+
+def with_use(record: ModelRecord, **per_second: float | str) -> ModelRecord:
+    """The model with what its server used: seconds and joules for each second of the window, shares as they are."""
+
+    def used(entry: StageRecord) -> StageRecord:
+        totals = {"cpu_seconds", "energy_joules"}
+        figures = {
+            name: value * entry.window_seconds if name in totals and isinstance(value, float) else value
+            for name, value in per_second.items()
+        }
+        return entry.model_copy(update={"use": ResourceUse.model_validate(figures)})
+
+    launches = tuple(
+        launch.model_copy(update={"stages": tuple(map(used, launch.stages))}) for launch in record.launches
+    )
+    return record.model_copy(update={"launches": launches})
 
 
 def with_failed_model() -> Results:

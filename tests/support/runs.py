@@ -1,5 +1,6 @@
 """`perbench run` as a process, and what it left."""
 
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,10 @@ def run(file: Path, *options: str, before: str = "pass", stop_at: str | None = N
             seen += line
         if stop_at is not None:
             process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        try:
+            out, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     assert "Traceback" not in seen + out + err, seen + out + err
     return Ended(process.returncode, seen + out, err, file.parent / "perbench-results" / file.stem)

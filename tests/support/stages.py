@@ -27,7 +27,8 @@ def seen_with(
         seen.lag[i] = int(turnarounds[i] * MS)
         seen.first_delay[i] = int(delay * MS)
         seen.first_tokens[i] = 1
-        seen.rows[i] = Row(Outcome.SUCCESS, None, "x", "length", input_tokens, 11, cached, 11.0)
+        seen.succeeded[i] = True
+        seen.rows[i] = Row(Outcome.SUCCESS, None, "x", "length", input_tokens, 11, cached, 11.0, "127.0.0.1")
     seen.itl.add([tpot] * (10 * n))
     seen.read_delay.add([delay] * (11 * n))
     seen.window.cycles = n

@@ -16,7 +16,6 @@ from perbench_bench.calibration.ladder import (
     Calibration,
     Reference,
     Step,
-    Tried,
     advice_for,
     following,
     ladder_for,
@@ -91,7 +90,7 @@ class Bench:
     ) -> list[Step]:
         """Up one ladder, as far as loads can be trusted and time allows."""
         done: list[Step] = []
-        while (asked := following(ladder, [Tried(step.asked, step.trusted) for step in done])) is not None:
+        while (asked := following(ladder, done)) is not None:
             if time.monotonic() + self.window + SPARE_SECONDS > until:
                 break
             self.say(f"{asked:g} {unit}")

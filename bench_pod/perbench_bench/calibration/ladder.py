@@ -1,12 +1,12 @@
 """Which loads are tried, one heavier than the other, and what their outcome means. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 
 from pydantic import Field
 
 from perbench.base import Document
+from perbench.results import CalibrationRecord
 
 RATES = (25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
 """Requests per second that are tried, until one is too many."""
@@ -73,28 +73,32 @@ class Calibration(Document):
     """How long it took."""
     advice: str
 
+    def record(self) -> CalibrationRecord:
+        """What of it stands in the results of a launch."""
+        trusted = [step for step in (*self.rates, *self.concurrencies) if step.trusted]
+        return CalibrationRecord(
+            ttft_error_ms=max((abs(step.ttft_error_ms) for step in trusted), default=None),
+            itl_error_ms=max((abs(step.itl_error_ms) for step in trusted), default=None),
+            rate_trusted=self.rate_trusted,
+            concurrency_trusted=self.concurrency_trusted,
+            advice=self.advice,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A load, and whether it was trusted."""
 
-    asked: float
-    passed: bool
-
-
-def following(ladder: Sequence[float], tried: Sequence[Tried]) -> float | None:
+def following(ladder: Sequence[float], tried: Sequence[Step]) -> float | None:
     """The load to try next; None: the limit is known, or there is no heavier one.
 
-    Up the ladder while loads pass; one that fails is tried again; after that once between it and the last that passed.
+    Up the ladder while loads are trusted; one that is not is tried again; after that once between it and the last that
+    was.
     """
-    failed = [load.asked for load in tried if not load.passed]
-    passed = [load.asked for load in tried if load.passed]
+    failed = [load.asked for load in tried if not load.trusted]
+    passed = [load.asked for load in tried if load.trusted]
     beaten = {asked for asked in failed if failed.count(asked) >= TRIES and asked not in passed}
     if beaten:
         between = _between(max(passed, default=0.0), min(beaten))
         known = {load.asked for load in tried}
         return between if between and between not in known and min(beaten) in ladder else None
-    if tried and not tried[-1].passed:
+    if tried and not tried[-1].trusted:
         return tried[-1].asked
     return next((asked for asked in ladder if asked > max(passed, default=0.0)), None)
 

@@ -134,8 +134,9 @@ class SchedulerStamp:
         return (self.wait_ns - since.wait_ns) / slices / 1e6 if slices > 0 else None
 
 
-def read_scheduler(path: Path = Path("/proc/thread-self/schedstat")) -> SchedulerStamp | None:
-    """This thread's figures (Documentation/scheduler/sched-stats.rst); None where the kernel keeps none."""
+def read_scheduler(path: Path) -> SchedulerStamp | None:
+    """A thread's figures out of its `schedstat` (Documentation/scheduler/sched-stats.rst); None where the kernel keeps
+    none."""
     try:
         _, wait, slices = path.read_text().split()
     except (OSError, ValueError):
@@ -160,11 +161,14 @@ class Heartbeat:
         self._late_ns = self._beats = 0
         self._schedule()
 
-    def stop(self) -> float | None:
-        """End; mean lateness in ms, None when it never beat."""
+    def stop(self) -> None:
+        """End."""
         if self._handle:
             self._handle.cancel()
             self._handle = None
+
+    def mean_late_ms(self) -> float | None:
+        """Mean lateness since the start; None when it never beat."""
         return self._late_ns / self._beats / 1e6 if self._beats else None
 
     def _schedule(self) -> None:
@@ -183,7 +187,8 @@ class RunQueue:
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int] = time.perf_counter_ns) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("the run queue is read of the thread that runs the loop: the main thread")
-        self._start = read_scheduler()
+        self._path = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        self._start = read_scheduler(self._path)
         self._heartbeat = None if self._start else Heartbeat(loop, clock)
         self._idle_ms = 0.0
 
@@ -192,18 +197,26 @@ class RunQueue:
         if self._heartbeat:
             self._heartbeat.start()
             await asyncio.sleep(0.25)
-            self._idle_ms = self._heartbeat.stop() or 0.0
+            self._heartbeat.stop()
+            self._idle_ms = self._heartbeat.mean_late_ms() or 0.0
 
     def start(self) -> None:
         """Begin a stretch."""
-        self._start = read_scheduler()
+        self._start = read_scheduler(self._path)
         if self._heartbeat:
             self._heartbeat.start()
 
+    def so_far(self) -> float | None:
+        """The mean since the stretch began, in ms. From any thread."""
+        if self._heartbeat:
+            late = self._heartbeat.mean_late_ms()
+            return None if late is None else max(0.0, late - self._idle_ms)
+        now = read_scheduler(self._path)
+        return now.mean_wait_ms(self._start) if now and self._start else None
+
     def stop(self) -> float | None:
         """End it; ms."""
+        found = self.so_far()
         if self._heartbeat:
-            late = self._heartbeat.stop()
-            return None if late is None else max(0.0, late - self._idle_ms)
-        now = read_scheduler()
-        return now.mean_wait_ms(self._start) if now and self._start else None
+            self._heartbeat.stop()
+        return found

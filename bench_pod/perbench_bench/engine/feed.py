@@ -65,6 +65,7 @@ class Feed:
         self.warmup_durations: list[int] = []
         """Of the first requests: under a load that is too much those that follow take ever longer."""
         self.filler_sent = 0
+        self.filler_ended = 0
         self.window_start: int | None = None
         self.window_end: int | None = None
         self.time_limited = False
@@ -79,6 +80,14 @@ class Feed:
         return self._aborted or (self.window_end is not None and self.measured_ended == self.measured_sent)
 
     @property
+    def under_way(self) -> int:
+        """Requests that have begun, connecting included, and not ended."""
+        return (
+            self.warmup_sent + self.measured_sent + self.filler_sent
+            - self.warmup_ended - self.measured_ended - self.filler_ended
+        )  # fmt: skip
+
+    @property
     def window_ns(self) -> int:
         """Length of the window; 0: it was never open."""
         return (self.window_end or 0) - (self.window_start or 0)
@@ -87,7 +96,9 @@ class Feed:
         """A request has ended, however, so long after it was sent."""
         if ticket.role is Role.MEASURED:
             self.measured_ended += 1
-        elif ticket.role is Role.WARMUP:
+        elif ticket.role is Role.FILLER:
+            self.filler_ended += 1
+        else:
             self.warmup_ended += 1
             if duration_ns > 0 and len(self.warmup_durations) < TYPICAL_OF:  # 0: it was never sent
                 self.warmup_durations.append(duration_ns)
@@ -116,12 +127,18 @@ class Feed:
             return 0
         return max(0, (end if self.window_end is None else min(end, self.window_end)) - max(start, self.window_start))
 
+    def gives_up_warming(self, now: int) -> bool:
+        """Whether the deadline has come within the warm-up; the load is then aborted."""
+        late = self.limits.deadline_ns is not None and now >= self.limits.deadline_ns
+        if late:
+            self.time_limited = True
+            self.abort(now)
+        return late
+
     def is_warm(self, now: int) -> bool:
         """Whether the warm-up has lasted long enough. Past the deadline it never does: the load is aborted."""
         limits = self.limits
-        if limits.deadline_ns is not None and now >= limits.deadline_ns:
-            self.time_limited = True
-            self.abort(now)
+        if self.gives_up_warming(now):
             return False
         return self.warmup_ended >= limits.warmup_requests and now - self.started >= limits.warmup_seconds * NS
 
@@ -209,7 +226,7 @@ class OpenFeed(Feed):
         if close is None or now < close or self.window_end is not None:
             return
         if self.window_start is None:
-            self.is_warm(now)
+            self.gives_up_warming(now)
             return
         start, sent = self.window_start, self.measured_sent
         self.measured(now)

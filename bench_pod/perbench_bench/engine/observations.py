@@ -7,6 +7,7 @@ Arrays and sums, so that memory does not depend on how long the answers are. Sta
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,18 @@ class Totals:
     """Requests that succeeded."""
     uncounted: int = 0
     """Requests that may have generated tokens without a count of them in the answer."""
-    input_tokens: int | None = 0
-    """None: an answer did not say how long its prompt was."""
+    input_tokens_told: int = 0
+    """Over the answers that said how long their prompt was."""
+    untold: int = 0
+    """Answers that did not."""
     output_tokens: int = 0
     per_address: Counter[str] = field(default_factory=Counter)
     """Requests sent to each address."""
+
+    @property
+    def input_tokens(self) -> int | None:
+        """None: an answer did not say how long its prompt was."""
+        return None if self.untold else self.input_tokens_told
 
     def by_address(self) -> tuple[int, ...]:
         """Requests to each address, the most first. Empty where there is only one."""
@@ -75,8 +83,8 @@ class Totals:
         self.sends += 2 if exchange.retried else 1
         if reply.outcome is Outcome.SUCCESS:
             self.answered += 1
-            known = self.input_tokens is not None and reply.input_tokens is not None
-            self.input_tokens = (self.input_tokens or 0) + (reply.input_tokens or 0) if known else None
+            self.untold += reply.input_tokens is None
+            self.input_tokens_told += reply.input_tokens or 0
             self.output_tokens += reply.output_tokens or 0
         elif reply.outcome not in {Outcome.OVERLOADED, Outcome.CLIENT_ERROR}:
             self.uncounted += 1
@@ -95,10 +103,28 @@ class Row:
     cached_tokens: int | None
     content_tokens: float
     """Tokens that arrived in chunks: the end token, where the server counts it, is in none."""
+    address: str
+    """Where it was sent, of the server's addresses."""
+
+
+class Spare(NamedTuple):
+    """A request that was not measured and under way inside the window."""
+
+    sent: int
+    first: int
+    """The first chunk with text; -1: there is none."""
+    end: int
+    address: str
+    input_tokens: int | None
+    output_tokens: int | None
 
 
 class Observations:
-    """Everything measured in one stage of at most `capacity` measured requests."""
+    """Everything measured in one stage of at most `capacity` measured requests.
+
+    The load's thread alone changes it. Another may read `outcomes`, `totals`, and of the measured requests those in
+    `whole()`, while it does.
+    """
 
     def __init__(self, capacity: int) -> None:
         def stamps() -> NDArray[np.int64]:
@@ -107,25 +133,47 @@ class Observations:
         self.due, self.sent, self.first, self.last, self.end = (stamps() for _ in range(5))
         self.connect, self.lag, self.first_delay = (stamps() for _ in range(3))
         # lag: from due to sent, connecting left out; the turnaround of a closed loop.
+        self.succeeded: NDArray[np.bool_] = np.zeros(capacity, dtype=bool)
         self.first_tokens: NDArray[np.float64] = np.full(capacity, np.nan)
         """Tokens in the first chunk (k₁)."""
         self.rows: dict[int, Row] = {}
+        self._ended: NDArray[np.int64] = np.full(capacity, NONE, dtype=np.int64)
+        self._whole = 0
+        self.outcomes: Counter[Outcome] = Counter()
+        """Of every request that has ended, of any role, also of those never sent."""
         self.window = WindowSums()
-        self.spare_in_window: list[tuple[int, int]] = []
-        """(sent, end) of requests that were not measured and under way inside the window."""
+        self.spare_in_window: list[Spare] = []
         self.held_back = 0
         """Requests not sent because as many as may be were under way."""
         self.lacking = 0
         """Requests not sent for want of descriptors, ports or memory of our own."""
         self.totals = Totals()
-        self.itl, self.chunk_gap, self.read_delay = TimeHistogram(), TimeHistogram(), TimeHistogram()
+        self.itl, self.chunk_gap = TimeHistogram(), TimeHistogram()
+        self.read_delay = TimeHistogram()
+        """How long each token waited before it was read: what one read brings counts as often as there are tokens."""
         self.content_tokens = 0
         self.content_events = 0
         self.estimated_answers = 0
         """Answers whose server did not say how many tokens each chunk carries."""
 
+    @property
+    def tokens_per_chunk(self) -> float | None:
+        """Mean over all content events. None: nothing came in chunks."""
+        return self.content_tokens / self.content_events if self.content_events else None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the server bundles tokens and does not say how: then no time between single ones is known."""
+        ratio = self.tokens_per_chunk
+        return bool(self.estimated_answers) and ratio is not None and ratio > ESTIMATE_LIMIT
+
+    def whole(self, after: int = 0) -> NDArray[np.int64]:
+        """The measured requests in the order they ended, without the first `after`: all of each is written down."""
+        return self._ended[after : self._whole]
+
     def add(self, exchange: Exchange, reply: Reply, feed: Feed, *, counts_end_token: bool | None) -> None:
         """Take one finished request of any role."""
+        self.outcomes[reply.outcome] += 1
         if exchange.ending is Ending.HELD_BACK:
             self.held_back += 1
         elif exchange.ending is Ending.NO_RESOURCES:
@@ -137,6 +185,8 @@ class Observations:
         self._add_to_window(exchange, reply, feed, tokens)
         if exchange.ticket.role is Role.MEASURED:
             self._add_row(exchange, reply, tokens)
+            self._ended[self._whole] = exchange.ticket.index
+            self._whole += 1
 
     def _add_to_window(self, exchange: Exchange, reply: Reply, feed: Feed, tokens: list[float]) -> None:
         window = self.window
@@ -145,7 +195,9 @@ class Observations:
         if under_way := feed.overlap(exchange.sent, exchange.end):
             window.in_flight_ns += under_way
             if exchange.ticket.role is not Role.MEASURED:
-                self.spare_in_window.append((exchange.sent, exchange.end))
+                first = reply.stamps[0] if reply.stamps else NONE
+                counts = reply.input_tokens, reply.output_tokens
+                self.spare_in_window.append(Spare(exchange.sent, first, exchange.end, exchange.address, *counts))
         if reply.output_tokens:
             # Tokens without any text (an end token alone) are there when the answer ends.
             total = sum(tokens)
@@ -161,24 +213,28 @@ class Observations:
         i = exchange.ticket.index
         self.due[i], self.sent[i], self.end[i] = exchange.due, exchange.sent, exchange.end
         self.connect[i] = exchange.connect_ns
+        self.succeeded[i] = reply.outcome is Outcome.SUCCESS
         if not exchange.paused and exchange.ending not in NOT_SENT:
             self.lag[i] = max(0, exchange.sent - exchange.due - exchange.connect_ns)
         self.rows[i] = Row(
             reply.outcome, reply.error, reply.text, reply.finish,
-            reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(sum(tokens)),
+            reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(sum(tokens)), exchange.address,
         )  # fmt: skip
-        self.read_delay.add([delay / 1e6 for delay in exchange.delays])
         if reply.outcome is not Outcome.SUCCESS or not reply.stamps:
             return
         self.first[i], self.last[i] = reply.stamps[0], reply.stamps[-1]
         self.first_tokens[i] = tokens[0] if tokens else np.nan
-        self._add_first_delay(i, exchange, reply.stamps[0])
+        delay_of = dict(
+            zip(exchange.reads, exchange.delays, strict=False)
+        )  # that of the last read may be still to come
+        self.first_delay[i] = delay_of.get(reply.stamps[0], NONE)
+        known = [
+            (delay_of[stamp] / 1e6, count)
+            for stamp, count in zip(reply.stamps, reply.carried, strict=True)
+            if count and stamp in delay_of
+        ]
+        self.read_delay.add([delay for delay, _ in known], [count for _, count in known])
         self._add_gaps(reply, tokens)
-
-    def _add_first_delay(self, i: int, exchange: Exchange, first: int) -> None:
-        position = exchange.reads.index(first)
-        if position < len(exchange.delays):
-            self.first_delay[i] = exchange.delays[position]
 
     def _add_gaps(self, reply: Reply, tokens: list[float]) -> None:
         """A gap before a chunk of k tokens is k values of gap/k (measurement.md §1)."""
@@ -187,7 +243,7 @@ class Observations:
         self.chunk_gap.add(gaps)
         if reply.tokens is None:
             self.estimated_answers += 1
-        carried = (reply.events if reply.tokens is None else reply.tokens)[1:]
+        carried = reply.carried[1:]
         self.content_events += sum(reply.events)
         self.content_tokens += round(sum(tokens))
         self.itl.add(

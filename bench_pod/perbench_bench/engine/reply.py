@@ -47,6 +47,11 @@ class Reply:
         """The answer."""
         return "".join(self.texts)
 
+    @property
+    def carried(self) -> list[int]:
+        """Tokens in each chunk as far as they can be told apart: as the server says, else its content events."""
+        return self.events if self.tokens is None else self.tokens
+
     def add_content(self, stamp: int, text: str) -> None:
         """One content event. Events of one read (same stamp) are one chunk: the network delivered them together."""
         self.texts.append(text)

@@ -15,6 +15,7 @@ STEADY_ERRORS = 2.0
 STEADY_JUDGED_FROM = 200
 """Requests per stage from which unsteadiness invalidates; below it the two halves are too small to be sure."""
 CACHED_PERCENT = 1.0
+CACHE_ADVICE = "turn the server's prefix cache off: repeats ask the same items and would look faster than they are"
 INPUT_LENGTH_PERCENT = 5.0
 UNEVEN_PERCENT = 10.0
 KEEPING_UP_PERCENT = 95.0
@@ -78,14 +79,14 @@ def _ended_between(seen: Observations, start: int, end: int) -> int:
     """Requests of any role that ended after `start` and by `end`; those that were never sent did not."""
     sent = seen.end > seen.sent
     measured = int((sent & (seen.end > start) & (seen.end <= end)).sum())
-    return measured + sum(start < ended <= end for _, ended in seen.spare_in_window)
+    return measured + sum(start < spare.end <= end for spare in seen.spare_in_window)
 
 
 def _in_flight(seen: Observations, start: int, end: int) -> float:
     """Requests under way between two stamps, mean over that time."""
     measured = (seen.sent != NONE) & (seen.end != NONE)
-    sent = np.concatenate([seen.sent[measured], [sent for sent, _ in seen.spare_in_window]])
-    ended = np.concatenate([seen.end[measured], [end for _, end in seen.spare_in_window]])
+    sent = np.concatenate([seen.sent[measured], [spare.sent for spare in seen.spare_in_window]])
+    ended = np.concatenate([seen.end[measured], [spare.end for spare in seen.spare_in_window]])
     inside = np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None)
     return float(inside.sum()) / max(end - start, 1)
 
@@ -114,7 +115,7 @@ def _cached(seen: Observations) -> Iterator[Finding]:
         yield Finding(
             code="PrefixCacheActive", invalidates=True, measured=percent, threshold=CACHED_PERCENT, unit="%",
             rule="prompt tokens the server took from its cache",
-            advice="turn the server's prefix cache off: repeats ask the same items and would look faster than they are",
+            advice=CACHE_ADVICE,
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A log-linear histogram that is filled while a load runs: values are kept as they come and counted many at once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,30 +16,63 @@ BATCH = 4096
 """Values counted at once: one by one numpy costs more than the count."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Observations by bin, never changed."""
+
+    per_bin: "NDArray[np.int64]"
+    sum_ms: float
+    max_ms: float | None
+
+    def with_values(self, values_ms: Sequence[float], weights: Sequence[int]) -> "Counted":
+        """These and more."""
+        if not values_ms:
+            return self
+        values, times = np.array(values_ms), np.array(weights, dtype=np.int64)
+        per_bin = self.per_bin.copy()
+        np.add.at(per_bin, bin_of(values), times)
+        return Counted(
+            per_bin, self.sum_ms + float((values * times).sum()), max(self.max_ms or 0.0, float(values.max()))
+        )
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is counted, and values yet to be. It is replaced as a whole, so that other threads see no half of it."""
+
+    counted: Counted
+    values: list[float] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
+    """Grows after `values`: there is a value to each."""
+
+
 class TimeHistogram:
-    """Counts per bin, with the exact sum and maximum, in milliseconds."""
+    """Counts per bin, with the exact sum and maximum, in milliseconds. One thread fills it, others may take it."""
 
     def __init__(self) -> None:
-        self._counts: NDArray[np.int64] = np.zeros(BINS, dtype=np.int64)
-        self._sum = 0.0
-        self._max: float | None = None
-        self._values: list[float] = []
-        self._weights: list[int] = []
+        self._held = _Held(Counted(np.zeros(BINS, dtype=np.int64), 0.0, None))
 
     def add(self, values_ms: Sequence[float], weights: Sequence[int] | None = None) -> None:
         """Add values, each `weights` times (default once; at least once)."""
-        self._values.extend(values_ms)
-        self._weights.extend([1] * len(values_ms) if weights is None else weights)
-        if len(self._values) >= BATCH:
+        held = self._held
+        held.values.extend(values_ms)
+        held.weights.extend([1] * len(values_ms) if weights is None else weights)
+        if len(held.values) >= BATCH:
             self._count()
+
+    def taken(self) -> Counted:
+        """All that is in it now. From any thread: nothing here is changed."""
+        held = self._held
+        weights = held.weights.copy()
+        return held.counted.with_values(held.values[: len(weights)], weights)
 
     def quantile(self, share: float) -> float | None:
         """The middle of the bin that holds this share of the values, in ms; None of nothing."""
-        self._count()
-        total = int(self._counts.sum())
+        per_bin = self._count().per_bin
+        total = int(per_bin.sum())
         if not total:
             return None
-        position = int(np.searchsorted(np.cumsum(self._counts), share * total))
+        position = int(np.searchsorted(np.cumsum(per_bin), share * total))
         return self.middles([position])[0]
 
     @staticmethod
@@ -49,15 +83,10 @@ class TimeHistogram:
 
     def document(self) -> Histogram:
         """As it is stored."""
-        self._count()
-        return from_counts(self._counts, self._sum, self._max)
+        counted = self._count()
+        return from_counts(counted.per_bin, counted.sum_ms, counted.max_ms)
 
-    def _count(self) -> None:
-        if not self._values:
-            return
-        values, weights = np.array(self._values), np.array(self._weights, dtype=np.int64)
-        self._values.clear()
-        self._weights.clear()
-        np.add.at(self._counts, bin_of(values), weights)
-        self._sum += float((values * weights).sum())
-        self._max = max(self._max or 0.0, float(values.max()))
+    def _count(self) -> Counted:
+        counted = self._held.counted.with_values(self._held.values, self._held.weights)
+        self._held = _Held(counted)
+        return counted

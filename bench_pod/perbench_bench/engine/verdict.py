@@ -44,16 +44,29 @@ class Tail:
     ttft_ms: float
 
 
-def client_error_ms(seen: Observations, wait_ms: float) -> NDArray[np.float64]:
+Which = slice | NDArray[np.int64]
+"""Measured requests, by index."""
+EVERY = slice(None)
+
+
+def client_error_ms(seen: Observations, wait_ms: float, which: Which = EVERY) -> NDArray[np.float64]:
     """Client-added error per request: its lag, the delay of the read of its first token, the mean wait for a core."""
-    known = (seen.lag != NONE) & (seen.first_delay != NONE)
-    return milliseconds(seen.lag[known] + seen.first_delay[known]) + wait_ms
+    lag, delay = seen.lag[which], seen.first_delay[which]
+    known = (lag != NONE) & (delay != NONE)
+    return milliseconds(lag[known] + delay[known]) + wait_ms
 
 
-def ttft_ms(seen: Observations) -> NDArray[np.float64]:
+def ttft_ms(seen: Observations, which: Which = EVERY) -> NDArray[np.float64]:
     """Time to first token from when the request was due, of the requests that have one."""
-    known = seen.first != NONE
-    return milliseconds(seen.first[known] - seen.due[known])
+    first, due = seen.first[which], seen.due[which]
+    known = first != NONE
+    return milliseconds(first[known] - due[known])
+
+
+def duration_ms(seen: Observations, which: Which = EVERY) -> NDArray[np.float64]:
+    """Time to the last byte from when the request was due, of the requests that succeeded."""
+    known = seen.succeeded[which]
+    return milliseconds(seen.end[which][known] - seen.due[which][known])
 
 
 def tpot_ms(seen: Observations) -> NDArray[np.float64]:
@@ -128,12 +141,15 @@ def _delays(seen: Observations, record: ClientRecord, limits: Validity) -> Itera
 
 
 def _read_tail(seen: Observations, limits: Validity) -> Iterator[Broken]:
-    """The 95th percentile of times between tokens, and of those to the first, is given: stalls must not make it."""
-    delay, gap = seen.read_delay.quantile(0.95), seen.itl.quantile(0.95)
+    """The 95th percentile of times between tokens, and of those to the first, is given: stalls must not make it.
+
+    Judged just beyond it: where stalls hit about one token in twenty, chance decides whether the 95th shows them.
+    """
+    delay, gap = seen.read_delay.quantile(0.96), seen.itl.quantile(0.95)
     if delay is not None and gap is not None and seen.first.size >= TAIL_FROM:
         allowed = max(limits.read_delay_tail_milliseconds, limits.read_delay_tail_percent / 100 * gap)
         if delay > allowed:
-            yield "p95 of the read delay", delay, allowed, "ms"
+            yield "p96 of the read delay", delay, allowed, "ms"
 
 
 def _shortfalls(seen: Observations, record: ClientRecord, load: LoadPlan) -> Iterator[Broken]:

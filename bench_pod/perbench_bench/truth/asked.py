@@ -8,7 +8,10 @@ import orjson
 from perbench.api.models import Protocol
 from perbench_bench.engine.protocols import PROTOCOLS
 
-ROUTES: dict[bytes, Protocol] = {wire.path.encode(): protocol for protocol, wire in PROTOCOLS.items()}
+ROUTES: dict[bytes, Protocol] = {
+    **{wire.path.encode(): protocol for protocol, wire in PROTOCOLS.items()},
+    b"/": Protocol.TGI,  # where the hub's own client posts to
+}
 
 DEFAULT_TOKENS = {Protocol.OPENAI: 16, Protocol.OPENAI_CHAT: 100, Protocol.TGI: 100}
 """Tokens of an answer where the request gives no limit."""
@@ -57,6 +60,8 @@ def read_request(protocol: Protocol, body: bytes, *, strict: bool = False) -> As
 
 
 def _read_tgi(document: dict[str, object]) -> Asked:
+    if document.get("stream") is False:
+        raise BadRequestError("only streams are answered: leave stream out, or give true")
     parameters = document.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise BadRequestError("parameters is not an object")

@@ -35,6 +35,8 @@ class Start:
     metrics: bool = False
     cache_prompt: bool = True
     cache_mib: int = STANDARD_CACHE_MIB
+    gpu_layers: int = 0
+    """Taken, and said to have no effect: as `llama-server` without a graphics card does."""
 
 
 def read(words: Sequence[str], cores: int) -> Start:
@@ -52,6 +54,8 @@ def read(words: Sequence[str], cores: int) -> Start:
                 own["host" if word == "--host" else "model"] = _value(word, rest)
             case "--port" | "-cram" | "--cache-ram":
                 own["port" if word == "--port" else "cache_mib"] = _number(word, _value(word, rest))
+            case "-ngl" | "--gpu-layers" | "--n-gpu-layers":
+                own["gpu_layers"] = _number(word, _value(word, rest))
             case _ if word in MAPPED:
                 mapped += [word, _value(word, rest)]
             case _:
@@ -101,6 +105,8 @@ def serve(start: Start, variables: Mapping[str, str]) -> int:
     if not Path(start.model).is_file():
         sys.stderr.write(f"error: failed to load model, '{start.model}'\n")
         return REFUSED_EXIT
+    if start.gpu_layers:
+        sys.stderr.write("warning: no usable GPU found, --gpu-layers option will be ignored\n")
     # Every thread from here on inherits the mask, so that the signal waits until this one takes it.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     import xllamacpp  # after the variables, which it reads when it is loaded

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.images.tgi_contract import arguments as args
 from tests.images.tgi_contract import log
@@ -29,6 +30,8 @@ SLOTS = 32
 SHARD_POLL_SECONDS, SHARD_REPORT_SECONDS = 0.1, 10.0
 LOAD_SECONDS = "TGI_CONTRACT_LOAD_SECONDS"
 """Variable: so much later is the model loaded, for tests of a server that takes its time."""
+DOWNLOAD_ERROR = "TGI_CONTRACT_DOWNLOAD_ERROR"
+"""Variable: the download fails with these words, for tests of models that cannot be had."""
 THREADS = "TGI_CONTRACT_THREADS"
 """Variable: threads that compute."""
 
@@ -73,7 +76,7 @@ class Launcher:
         model_id = str(self._arguments.text("model_id"))
         self._log(f"Starting check and download process for {model_id}", span="download")
         try:
-            model = model_file(model_id)
+            model = self._downloaded(model_id)
         except ModelNotFoundError as error:
             self._log(f"Download encountered an error: \n{error}", level="ERROR", span="download")
             raise LauncherExitError(1, "Error: DownloadError\n") from error
@@ -85,6 +88,11 @@ class Launcher:
             threads=int(self._environment.get(THREADS, "1")),
             verbosity=0,
         )
+
+    def _downloaded(self, model_id: str) -> Path:
+        if words := self._environment.get(DOWNLOAD_ERROR):
+            raise ModelNotFoundError(words)
+        return model_file(model_id)
 
     def _supported_tokens(self) -> int:
         return max(1, int(SUPPORTED_TOKENS * self._arguments.fraction("cuda_memory_fraction")))

@@ -238,6 +238,7 @@ def test_the_shard_ends_with_it(tmp_path: Path) -> None:
     [
         (["--nonsense"], {}, 2, "For more information, try '--help'.\n"),
         ([], {"MODEL_ID": "nobody/nothing"}, 1, "Error: DownloadError\n"),
+        ([], {"TGI_CONTRACT_DOWNLOAD_ERROR": "Cannot access gated repo"}, 1, "Error: DownloadError\n"),
         (["--quantize", "awq", "--dtype", "float16"], {}, 1, "Error: ShardCannotStart\n"),
         (["--max-total-tokens", "50000"], {}, 1, "Error: WebserverFailed\n"),
         (
@@ -247,7 +248,7 @@ def test_the_shard_ends_with_it(tmp_path: Path) -> None:
             'Error: ArgumentValidation("`max_input_tokens`(9) must be < `max_total_tokens`(9)")\n',
         ),
     ],
-    ids=["flag", "model", "shard", "memory", "limits"],
+    ids=["flag", "model", "download", "shard", "memory", "limits"],
 )
 def test_starts_that_fail(tmp_path: Path, words: list[str], environment: dict[str, str], code: int, end: str) -> None:
     with nothing_stays(), started(tmp_path, *words, **environment) as server:

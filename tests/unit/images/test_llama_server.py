@@ -11,6 +11,7 @@ import pytest
 
 from perbench.failures import UsageError
 from perbench.local.sources import find_model
+from perbench.runtimes.base import Duty, ModelPlace
 from perbench.runtimes.llamacpp import LlamaCpp
 from perbench.runtimes.llamacpp_local import LocalSettings
 from tests.images.llamacpp.llama_server import Start, read
@@ -19,11 +20,18 @@ from tests.support.processes import nothing_stays, wait_until
 
 
 def test_the_runtimes_words_are_taken() -> None:
-    words = LlamaCpp().arguments("/models/a.gguf", ["-np", "8", "-c", "4096", "-t", "2", "-ctk", "q8_0", "-fa", "on"])
+    args = ("-np", "8", "-c", "4096", "-t", "2", "-ctk", "q8_0", "-fa", "on")
+    words = LlamaCpp().arguments(Duty("a", ModelPlace("/models/a.gguf"), args, concurrency=4))
     settings = LocalSettings(slots=8, context=4096, threads=2, cache_type_k="q8_0", flash_attention="on")
     assert read(words, cores=4) == Start(
         settings, "/models/a.gguf", "0.0.0.0", 8080, metrics=True, cache_prompt=False, cache_mib=0
     )
+
+
+def test_the_words_for_accelerators_are_taken() -> None:
+    """A pod may have an accelerator that is only counted."""
+    words = LlamaCpp().arguments(Duty("a", ModelPlace("/models/a.gguf"), accelerators=1, concurrency=4))
+    assert read(words, cores=4).gpu_layers > 0
 
 
 def test_without_flags_the_values_are_llama_servers() -> None:
@@ -57,7 +65,7 @@ def test_its_environment_variables_are_refused() -> None:
 def test_it_answers_and_ends(tmp_path: Path) -> None:
     model = find_model("packaged:smollm2-135m", None, Path(), "model").path
     port = free_port()
-    words = [*LlamaCpp().arguments(str(model), ["-np", "1", "-c", "512", "-t", "1"])]
+    words = [*LlamaCpp().arguments(Duty("a", ModelPlace(str(model)), ("-c", "512", "-t", "1"), concurrency=1))]
     words[words.index("--host") + 1], words[words.index("--port") + 1] = "127.0.0.1", str(port)
     command = [sys.executable, "-m", "tests.images.llamacpp.llama_server", *words]
     log = tmp_path / "log"

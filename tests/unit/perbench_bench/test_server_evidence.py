@@ -14,7 +14,7 @@ BEFORE = ServerReading(
     VLLM, running=0, waiting=0, cache_use=0, requests=10, input_tokens=1000, cached_tokens=0, output_tokens=500,
     preemptions=1,
 )  # fmt: skip
-TOTALS = Totals(requests=100, sends=100, answered=100, input_tokens=10_000, output_tokens=6_400)
+TOTALS = Totals(requests=100, sends=100, answered=100, input_tokens_told=10_000, output_tokens=6_400)
 AFTER = replace(BEFORE, requests=110, input_tokens=11_000, output_tokens=6_900)
 
 
@@ -85,7 +85,7 @@ def test_one_of_several_servers_behind_an_address_is_not_compared() -> None:
 
 
 def test_answers_that_do_not_say_how_long_their_prompts_were() -> None:
-    totals = replace(TOTALS, input_tokens=None)
+    totals = replace(TOTALS, untold=1)
     found = evidence(totals=totals)
     assert (found.input_tokens_counted, found.input_tokens_seen) == (10_000, None)
     assert codes(found, totals) == []

@@ -1,4 +1,4 @@
-from perbench_operator.health import ANSWER_LIMIT_SECONDS, TICK_LIMIT_SECONDS, Health
+from perbench_operator.health import ANSWER_LIMIT_SECONDS, TICK_LIMIT_SECONDS, Health, WatchTimes
 
 
 def test_live_as_long_as_the_loop_goes_round() -> None:
@@ -63,3 +63,26 @@ def test_not_ready_when_the_api_has_been_silent() -> None:
     assert health.not_ready(61.0) == "no answer from the API for 61 s: 403"
     health.answered(61.0)
     assert health.not_ready(61.0) is None
+
+
+def test_a_watch_is_as_old_as_what_was_last_heard_of_it() -> None:
+    watches = WatchTimes(100.0, ("Pod", "Job"), ())
+    assert watches.ages(130.0) == {"Pod": 30.0, "Job": 30.0}, "nothing has been heard since the start"
+    watches.heard("Pod", "team-a", 120.0)
+    watches.heard("Job", "", 125.0)
+    assert watches.ages(130.0) == {"Pod": 10.0, "Job": 5.0}
+
+
+def test_of_several_watches_of_a_kind_the_oldest_counts() -> None:
+    watches = WatchTimes(0.0, ("Pod",), ("team-a", "team-b"))
+    watches.heard("Pod", "team-a", 50.0)
+    assert watches.ages(60.0) == {"Pod": 60.0}
+    watches.heard("Pod", "team-b", 55.0)
+    assert watches.ages(60.0) == {"Pod": 10.0}
+
+
+def test_what_is_not_watched_has_no_age() -> None:
+    watches = WatchTimes(0.0, ("Pod",), ("team-a",))
+    watches.heard("Node", "", 50.0)
+    watches.heard("Pod", "elsewhere", 50.0)
+    assert watches.ages(60.0) == {"Pod": 60.0}

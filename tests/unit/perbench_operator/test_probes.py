@@ -36,6 +36,20 @@ def test_the_routes_tell_the_state() -> None:
     ]
 
 
+def test_the_kubelet_asks_at_the_first_address_of_the_pod_whichever_its_kind() -> None:
+    async def ask(host: str) -> int:
+        async with (
+            probe_routes(Health(0.0), lambda: 0.0, None, 0) as port,
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{host}:{port}/healthz") as answer,
+        ):
+            return answer.status
+
+    assert asyncio.run(ask("127.0.0.1")) == 200
+    if socket.has_dualstack_ipv6():
+        assert asyncio.run(ask("[::1]")) == 200
+
+
 def test_a_port_that_is_taken_is_one_line() -> None:
     async def serve(port: int) -> None:
         async with probe_routes(Health(0.0), lambda: 0.0, "127.0.0.1", port):

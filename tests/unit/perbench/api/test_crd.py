@@ -8,12 +8,18 @@ import yaml
 
 from perbench.api.crd import FREE_DURING_A_RUN, HEADER, crd_yaml, custom_resource_definition, editor_schema, fields
 from perbench.api.resource import BenchmarkSpec, PERBenchmark
-from perbench.api.schema import INT_OR_STRING, Schema, schema_at, structural_schema
+from perbench.api.schema import INT_OR_STRING, PRESERVED, Schema, schema_at, structural_schema
 
 CRD = custom_resource_definition()
 VERSION = CRD["spec"]["versions"][0]
 ROOT = VERSION["schema"]["openAPIV3Schema"]
 SIZE_LIMIT = 200 * 1024
+KUBERNETES_OBJECTS = {
+    f"{parent}.{name}"
+    for parent in (".spec.serving", ".spec.models[].serving")
+    for name in ("affinity", "tolerations[]", "podPatch")
+} | {".spec.load.client.tolerations[]"}
+"""What has no schema, because Kubernetes has it."""
 
 
 def parts(schema: Schema, path: str = "") -> list[tuple[str, Schema]]:
@@ -78,7 +84,9 @@ def test_every_part_is_structural_and_limited(path: str, part: Schema) -> None:
         "string": part.keys() & {"maxLength", "enum", "format"},
         "integer": {"minimum", "maximum", "format"} <= part.keys(),
         "array": {"maxItems", "items", "x-kubernetes-list-type"} <= part.keys(),
-        "object": "properties" in part or {"additionalProperties", "maxProperties"} <= part.keys(),
+        "object": "properties" in part
+        or {"additionalProperties", "maxProperties"} <= part.keys()
+        or (part.get(PRESERVED) is True and path in KUBERNETES_OBJECTS),
         "boolean": True,
     }
     assert needed[kind], path
@@ -110,10 +118,14 @@ def test_rules_name_fields_that_exist() -> None:
         assert rule["message"][0].islower()
 
 
-def test_everything_but_per_and_capacity_is_immutable_during_a_run() -> None:
+def test_what_makes_figures_is_immutable_during_a_run() -> None:
+    """Of the execution, that is the rounds: the rest of it says how to get there."""
     rules = {rule["fieldPath"]: rule for rule in ROOT["x-kubernetes-validations"]}
-    assert set(rules) == {f".spec.{name}" for name in BenchmarkSpec.model_fields} - {".spec.per", ".spec.capacity"}
-    assert set(FREE_DURING_A_RUN) == {"per", "capacity"}
+    assert set(FREE_DURING_A_RUN) == {"per", "capacity", "baselineRef", "execution"}
+    whole = {
+        f".spec.{info.alias}" for info in BenchmarkSpec.model_fields.values() if info.alias not in FREE_DURING_A_RUN
+    }
+    assert set(rules) == whole | {".spec.execution.rounds"}
     for path, rule in rules.items():
         assert "has(self.status.startTime) && !has(self.status.completionTime)" in rule["rule"]
         assert f"self{path} == oldSelf{path}" in rule["rule"]

@@ -1,11 +1,19 @@
 import pytest
 
 from perbench.api import defaults
-from perbench.api.defaults import Resolved, limit_of, max_tokens_of, resolve_defaults, serving_of
-from perbench.api.load import Arrival, PromptApi, WarmupSpec
+from perbench.api.defaults import (
+    Resolved,
+    client_of,
+    execution_of,
+    limit_of,
+    max_tokens_of,
+    resolve_defaults,
+    serving_of,
+)
+from perbench.api.load import Arrival, ClientSpec, PromptApi, WarmupSpec
 from perbench.api.reference import api_fields
-from perbench.api.resource import BenchmarkSpec
-from perbench.api.serving import Runtime
+from perbench.api.resource import BenchmarkSpec, to_data
+from perbench.api.serving import Runtime, Serving
 from perbench.api.tasks import TaskSpec
 
 MODELS = [{"name": "a", "model": "gpt2"}, {"name": "b", "model": "gpt2"}]
@@ -102,6 +110,103 @@ def test_nobody_serves_an_endpoint() -> None:
     assert serving_of(given, given.models[0]) is None
 
 
+CLAIM = {"claimName": "models"}
+REPLACED: dict[str, tuple[object, object]] = {
+    "image": ("a:1", "b:1"),
+    "replicas": (2, 3),
+    "accelerator": ({"resource": "a/gpu", "count": 1, "product": "p"}, {"resource": "a/gpu", "count": 2}),
+    "tolerations": ([{"key": "a"}], []),
+    "affinity": ({"podAffinity": {}}, {}),
+    "runtimeClassName": ("a", "b"),
+    "priorityClassName": ("a", "b"),
+    "imagePullSecrets": ([{"name": "a"}], [{"name": "b"}]),
+    "serviceAccountName": ("a", "b"),
+    "huggingFaceTokenSecretKeyRef": ({"name": "a", "key": "k"}, {"name": "b", "key": "k"}),
+    "modelCache": (CLAIM | {"readOnly": True}, {"emptyDir": {}}),
+    "sharedMemory": ("1Gi", "2Gi"),
+    "prefixCache": ("On", "Off"),
+    "podPatch": ({"spec": {"hostname": "a"}}, {"metadata": {}}),
+}
+"""What the benchmark says for all, and a model for itself."""
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_every_other_field_of_a_models_serving_replaces_the_benchmarks(name: str) -> None:
+    common, own = REPLACED[name]
+    given = spec(models=[MODELS[0] | {"serving": {name: own}}, MODELS[1]], serving={name: common})
+    first, second = (serving_of(given, model) for model in given.models)
+    assert first is not None
+    assert second is not None
+    assert (to_data(first)[name], to_data(second)[name]) == (own, common)
+
+
+def test_every_field_of_serving_is_merged_or_replaced() -> None:
+    merged = {"runtime", "args", "env", "nodeSelector", "resources"}
+    assert set(REPLACED) | merged == {info.alias or name for name, info in Serving.model_fields.items()}
+
+
+def test_variables_selectors_and_quantities_are_merged_by_name() -> None:
+    common = {
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+        "nodeSelector": {"zone": "a", "disk": "fast"},
+        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}],
+    }
+    own = {
+        "resources": {"requests": {"cpu": "4"}},
+        "nodeSelector": {"zone": "b"},
+        "env": [{"name": "B", "value": "2"}],
+    }
+    given = spec(models=[MODELS[0] | {"serving": own}], serving=common)
+    platform = Serving(node_selector={"pool": "gpu", "zone": "c"}, image="platform:1")
+    serving = serving_of(given, given.models[0], platform)
+    assert serving is not None
+    assert to_data(serving)["resources"] == {
+        "requests": {"cpu": "4", "memory": "1Gi"},
+        "limits": {"memory": "2Gi"},
+    }
+    assert serving.node_selector == {"pool": "gpu", "zone": "b", "disk": "fast"}
+    assert [(v.name, v.value) for v in serving.env or ()] == [("A", "1"), ("B", "2")]
+    assert serving.image == "platform:1"
+
+
+def test_the_bench_pod_is_the_benchmarks_over_the_platforms_over_the_defaults() -> None:
+    assert to_data(client_of(spec())) == {"resources": {"requests": {"cpu": "2", "memory": "1Gi"}}, "lingerSeconds": 65}
+    platform = ClientSpec.model_validate(
+        {"resources": {"limits": {"memory": "2Gi"}}, "nodeSelector": {"pool": "clients"}, "lingerSeconds": 10}
+    )
+    own = {"resources": {"requests": {"cpu": "200m"}}, "tolerations": [{"key": "a"}], "lingerSeconds": 0}
+    client = client_of(spec(load={"client": own}), platform)
+    assert to_data(client) == {
+        "resources": {"requests": {"cpu": "200m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+        "nodeSelector": {"pool": "clients"},
+        "tolerations": [{"key": "a"}],
+        "lingerSeconds": 0,
+    }
+
+
+def test_the_execution_is_filled_but_for_rounds() -> None:
+    assert to_data(execution_of(spec())) == {
+        "onModelFailure": "Continue",
+        "retries": 2,
+        "suspend": False,
+        "keepModels": "Never",
+        "historyLimit": 3,
+        "deadlines": {"schedulingSeconds": 1800, "imageSeconds": 1800, "readySeconds": 3600, "totalSeconds": 86_400},
+    }
+    own = {
+        "rounds": 3,
+        "onModelFailure": "Stop",
+        "retries": 0,
+        "suspend": True,
+        "keepModels": "OnFailure",
+        "historyLimit": 0,
+        "deadlines": {"readySeconds": 60},
+    }
+    filled = to_data(execution_of(spec(execution=own)))
+    deadlines = {"schedulingSeconds": 1800, "imageSeconds": 1800, "readySeconds": 60, "totalSeconds": 86_400}
+    assert filled == own | {"deadlines": deadlines}
+
+
 INLINE = {"dataset": {"inline": [{"input": "q", "answers": ["a"]}] * 5, "scoring": {"scorer": "F1"}}}
 SYNTHETIC = {"synthetic": {"inputTokens": 8, "outputTokens": 16}}
 FILE = {"dataset": {"file": "a.jsonl", "scoring": {"scorer": "F1"}}}
@@ -144,6 +249,10 @@ def test_descriptions_tell_the_defaults() -> None:
         "spec.per.latencyBasis": defaults.LATENCY_BASIS,
         "spec.per.memoryBasis": defaults.MEMORY_BASIS,
         "spec.tasks[].maxTokens": defaults.MAX_TOKENS,
+        "spec.load.client.lingerSeconds": defaults.CLIENT.linger_seconds,
+        "spec.execution.onModelFailure": defaults.EXECUTION.on_model_failure,
+        "spec.execution.retries": defaults.EXECUTION.retries,
+        "spec.execution.historyLimit": defaults.EXECUTION.history_limit,
     }.items():
         assert f"Default {value}" in told[path]
     assert f"in local mode {defaults.LOCAL_ROUNDS}" in told["spec.execution.rounds"]

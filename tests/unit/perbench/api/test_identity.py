@@ -64,6 +64,8 @@ def test_canonical_form_in_full() -> None:
         {"per": {"latencyBasis": "Unloaded", "memoryBasis": "Weights", "qualityFloor": "0.5"}},
         {"per": {"weights": {"memory": 0}, "bounds": {"accuracy": {"low": 0, "high": 1}}}},
         {"capacity": {"prices": [{"unit": "server", "dollarsPerHour": "0.40"}]}},
+        {"baselineRef": {"name": "x"}},
+        {"baselineRef": {"name": "nightly", "runID": "0123456789", "tolerancePercent": "2.5"}},
     ],
 )
 def test_how_figures_are_read_does_not_matter(changes: dict[str, object]) -> None:
@@ -117,6 +119,40 @@ def test_the_order_of_choices_does_not_matter() -> None:
 
     assert choosing("red", "blue") == choosing("blue", "red")
     assert choosing("red", "blue") != choosing("red", "green")
+
+
+def patched(**serving: object) -> str:
+    return run_id("local", spec(serving=serving))
+
+
+@pytest.mark.parametrize(
+    ("serving", "other"),
+    [
+        ({"tolerations": [{"key": "a"}, {"key": "b"}]}, {"tolerations": [{"key": "b"}, {"key": "a"}]}),
+        ({"affinity": {"x": [1, 2]}}, {"affinity": {"x": [2, 1]}}),
+        ({"podPatch": {"spec": {"volumes": [{"name": "a", "emptyDir": {}}]}}}, {"podPatch": {"spec": {"volumes": []}}}),
+        ({"podPatch": {"spec": {"hostname": None}}}, {"podPatch": {"spec": {}}}),
+        ({"affinity": {}}, {}),
+        ({"modelCache": {"emptyDir": {}}}, {}),
+        ({"tolerations": []}, {}),
+    ],
+)
+def test_what_kubernetes_is_told_matters_as_it_is_written(serving: dict[str, Any], other: dict[str, Any]) -> None:
+    assert patched(**serving) != patched(**other)
+
+
+def test_numbers_without_schema_are_as_the_api_server_stores_them() -> None:
+    assert patched(podPatch={"spec": {"x": [2.0, 0.5]}}) == patched(podPatch={"spec": {"x": [2, 0.5]}})
+
+
+def test_pull_secrets_have_no_order() -> None:
+    secrets = [{"name": "a"}, {"name": "b"}]
+    assert patched(imagePullSecrets=secrets) == patched(imagePullSecrets=secrets[::-1])
+
+
+def test_of_the_execution_rounds_alone_matter() -> None:
+    execution = {"rounds": 2, "suspend": True, "retries": 0, "deadlines": {"readySeconds": 1}}
+    assert run_id("local", spec(execution=execution)) == BASE
 
 
 @given(st.randoms(use_true_random=False))

@@ -51,8 +51,10 @@ def test_the_page_has_every_field_with_type_limits_meaning_and_proof() -> None:
     assert "| `api` | `Completion` or `Chat` |" in page
     assert "| `args` | list, up to 64 entries: text, 1 to 1024 characters |" in page
     assert "| `choices` | list, 2 to 64 entries, no repeats: text, 1 to 128 characters |" in page
+    assert "| `affinity` | object, as Kubernetes has it |" in page
+    assert "| `tolerations` | list, up to 16 entries: object, as Kubernetes has it |" in page
     assert "| `fields` | map, up to 16 entries: text, up to 16384 characters |" in page
-    assert "\n- give exactly one of model and endpoint\n" in page
+    assert "\n- give exactly one of model, volume and endpoint\n" in page
 
 
 def test_a_field_without_proof_makes_no_page() -> None:

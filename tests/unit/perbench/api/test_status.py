@@ -43,6 +43,16 @@ def test_the_largest_status_fits_into_128_kib() -> None:
     assert LIMIT / 2 < len(json.dumps(status, separators=(",", ":"))) <= LIMIT
 
 
+def test_long_names_are_cut_at_their_beginning() -> None:
+    """Images and nodes may have longer names than the status has room for."""
+    (model,) = Status.model_validate(
+        {"models": [{"name": "a", "phase": "Succeeded", "image": "x" * 500 + "/server:1", "node": None}]}
+    ).models
+    assert model.image is not None
+    assert (len(model.image), model.image[:3], model.image[-9:]) == (128, "… x", "/server:1")
+    assert model.node is None
+
+
 def test_nothing_unknown_and_no_floats() -> None:
     assert "number" not in json.dumps(SCHEMA)
     with pytest.raises(ValidationError):

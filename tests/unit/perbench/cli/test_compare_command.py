@@ -40,6 +40,15 @@ def elsewhere() -> Results:
     return runs.succeeded().model_copy(update={"provenance": provenance})
 
 
+def shared() -> Results:
+    """On an accelerator that others use as well."""
+    own = four_models()
+    launches = [[each.model_copy(update={"accelerator": "1 x L4-SHARED"}) for each in entry.launches] for entry in own]
+    return runs.results(
+        [entry.model_copy(update={"launches": tuple(of)}) for entry, of in zip(own, launches, strict=True)]
+    )
+
+
 def one_repeat() -> Results:
     return runs.results([model(name, FOUR_SLOTS, rounds=1) for name in ("a", "b")], rounds=1)
 
@@ -224,3 +233,16 @@ def test_a_bad_file_is_named(perbench: Perbench, tmp_path: Path) -> None:
     assert (
         err == f"perbench: {tmp_path / 'none.json'}: cannot be read: No such file or directory; give a results.json\n"
     )
+
+
+def test_a_run_of_which_no_figure_can_be_trusted_is_refused(compared: Perbench) -> None:
+    code, out, err = compared(shared(), shared())
+    assert code == 2
+    assert "RATIO" not in out
+    assert err.startswith(
+        "perbench: before.json: no figure can be trusted: SharedAccelerator: one-slot ran on L4-SHARED"
+    )
+    _, text, _ = compared(shared(), shared(), "--json")
+    document = json.loads(text)
+    assert (document["comparable"], document["models"]) == (False, [])
+    assert [entry["side"] for entry in document["untrusted"]] == ["baseline", "candidate"]

@@ -4,10 +4,10 @@ import pytest
 from perbench.evaluation.cells import figures, flip_percent, measure
 from perbench.evaluation.values import Exclusion, Figures
 from perbench.failures import Blame, Failure
+from perbench.resources import MemoryRecord
 from perbench.results import (
     Finding,
     LaunchRecord,
-    MemoryRecord,
     ModelRecord,
     Outcome,
     StageRecord,
@@ -29,7 +29,7 @@ SYNTHETIC = task(TaskKind.SYNTHETIC, 2)
 
 
 def memory(footprint: int | None, reason: str | None = None) -> MemoryRecord:
-    return MemoryRecord(footprint_bytes=footprint, resident_peak_bytes=None, samples=9, source="pss", reason=reason)
+    return MemoryRecord(footprint_bytes=footprint, reserved_bytes=None, samples=9, source="pss", reason=reason)
 
 
 def test_throughput_of_generation_is_tokens_over_seconds_of_all_stages_per_unit() -> None:

@@ -5,7 +5,7 @@ import pytest
 from perbench.api.load import PromptApi
 from perbench.evaluation import evaluate
 from perbench.failures import Blame, Failure
-from perbench.results import Results, TaskKind
+from perbench.results import ModelRecord, Results, TaskKind
 from tests.support import results as runs
 from tests.support.results import ANSWERS, FOUR_SLOTS, ONE_SLOT, SATURATED, TOPICS, TWO_THREADS, model, results
 
@@ -162,11 +162,13 @@ def test_an_axis_on_which_models_cannot_be_told_apart_is_named() -> None:
 def test_memory_missing_for_one_model_is_left_out_for_all_and_named() -> None:
     shapes = [ONE_SLOT, FOUR_SLOTS, TWO_THREADS, {"topics": replace(ONE_SLOT["topics"], memory_mebibytes=None)}]
     found = results([model(f"m{n}", shape, (TOPICS,)) for n, shape in enumerate(shapes)], (TOPICS,))
-    missing, unresolved = evaluate(found).warnings
+    missing, unresolved, reason = evaluate(found).warnings
     assert missing.code == "NotMeasured"
     assert missing.message.startswith("memory left out for all: not measured for m3")
     assert unresolved.code == "Unresolved"
     assert unresolved.message.startswith("accuracy left out")
+    assert (reason.code, reason.model) == ("NoMemoryFigure", "m3")
+    assert reason.message == "the server runs elsewhere, and its memory cannot be read"
     assert evaluate(found).tasks[0].row("m0").scores.reference.value == pytest.approx(1.0)
 
 
@@ -204,3 +206,46 @@ def test_a_run_in_which_everything_is_invalid_names_nobody_best() -> None:
     assert found.best is None
     assert found.compared_models == 0
     assert found.verdict.exit_code == 3
+
+
+def test_what_could_not_be_learnt_of_a_model_is_said_last() -> None:
+    found = runs.succeeded()
+    first = found.models[0].model_copy(update={"remarks": ("the hub was not asked: HF_HUB_OFFLINE is set",)})
+    warned = evaluate(found.model_copy(update={"models": (first, *found.models[1:])})).warnings[-1]
+    assert (warned.code, warned.model, warned.message) == (
+        "Remark", first.name, "the hub was not asked: HF_HUB_OFFLINE is set",
+    )  # fmt: skip
+
+
+def loaded(name: str, *commits: str | None, repository: str = "org/m") -> ModelRecord:
+    base = model(name, ONE_SLOT, rounds=len(commits), source={"kind": "Hub", "model": repository})
+    launches = [
+        launch.model_copy(update={"revision": commit}) for launch, commit in zip(base.launches, commits, strict=True)
+    ]
+    return base.model_copy(update={"launches": tuple(launches)})
+
+
+def moved(*models: ModelRecord) -> list[str]:
+    return [warned.message for warned in evaluate(results(models)).warnings if warned.code == "RevisionMoved"]
+
+
+def test_a_branch_that_moved_between_rounds_or_models_is_a_warning() -> None:
+    one, two = "1" * 40, "2" * 40
+    (between_rounds,) = moved(loaded("a", one, one, two), loaded("b", one, one, one, repository="org/other"))
+    assert between_rounds == (
+        "set revision and run again: org/m was changed at the hub while it was measured, and loaded as 111111111111: a"
+        " in round 1, a in round 2; 222222222222: a in round 3"
+    )
+    (between_models,) = moved(loaded("a", one, one, one), loaded("b", two, None, two))
+    assert "111111111111: a in round 1, a in round 2, a in round 3; 222222222222: b in round 1, b in" in between_models
+    assert moved(loaded("a", one, None, one), loaded("b", two, two, two, repository="org/other")) == []
+
+
+def test_memory_that_is_not_the_servers_alone_is_a_remark() -> None:
+    base = model("a", ONE_SLOT)
+    first = base.launches[0].stages[0]
+    assert first.memory is not None
+    mixed = first.memory.model_copy(update={"source": "smaps_rollup; of every container of the pod (perbench-memory)"})
+    launch = base.launches[0].model_copy(update={"stages": (first.model_copy(update={"memory": mixed}),)})
+    found = evaluate(results((base.model_copy(update={"launches": (launch,)}),))).warnings
+    assert [(warned.code, warned.model) for warned in found if "every container" in warned.message] == [("Remark", "a")]

@@ -7,6 +7,7 @@ import yaml
 
 from perbench.api.status import decimal_text
 from perbench.evaluation import evaluate, status
+from perbench.evaluation.status import WARNINGS_LIMIT
 from perbench.results import Finding, Results
 from tests.support import results as runs
 from tests.support.golden import assert_golden
@@ -20,7 +21,10 @@ def document(found: Results, **arguments: object) -> dict[str, object]:
     return status(evaluate(found), **arguments).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-@pytest.mark.parametrize("name", ["succeeded", "with_failed_model", "with_invalid_stage", "one_model", "interrupted"])
+@pytest.mark.parametrize(
+    "name",
+    ["succeeded", "with_failed_model", "with_invalid_stage", "one_model", "interrupted", "on_accelerators"],
+)
 def test_the_status_of_a_run(name: str) -> None:
     text = yaml.safe_dump(document(getattr(runs, name)(), results_name="results.json"), sort_keys=False, width=120)
     assert_golden(GOLDEN / f"status-{name.replace('_', '-')}.yaml", text)
@@ -132,13 +136,13 @@ def test_the_largest_run_fits_into_128_kib(models: int, tasks: int) -> None:
     assert LIMIT / 3 < len(text.encode()) <= LIMIT
 
 
-def test_warnings_beyond_32_are_counted() -> None:
+def test_warnings_beyond_the_limit_are_counted() -> None:
     shape = replace(ONE_SLOT["topics"], findings={0: tuple(noisy(f"Code{letter}") for letter in "abcde")})
     found = results([model(f"m{number}", {"topics": shape}, (TOPICS,)) for number in range(8)], (TOPICS,))
     evaluation = evaluate(found)
     warnings = document(found)["warnings"]
-    assert len(warnings) == 32
+    assert len(warnings) == WARNINGS_LIMIT
     assert warnings[-1] == {
         "reason": "MoreWarnings",
-        "message": f"{len(evaluation.warnings) - 31} more: see the report or the results",
+        "message": f"{len(evaluation.warnings) - WARNINGS_LIMIT + 1} more: see the report or the results",
     }

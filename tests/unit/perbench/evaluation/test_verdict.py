@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import pytest
+
 from perbench.api.status import ConditionType, Phase
 from perbench.evaluation import evaluate
 from perbench.evaluation.values import Verdict
 from perbench.failures import Blame, Failure
-from perbench.results import Results
+from perbench.results import ModelRecord, Results
 from tests.support import results as runs
 from tests.support.results import NOT_STEADY, ONE_SLOT, SATURATED, TOPICS, model, results
 
@@ -151,3 +153,58 @@ def test_an_invalid_stage_is_known_before_the_end() -> None:
 def test_nothing_started_is_starting() -> None:
     found = results((model("waiting", {}, (), rounds=0),), completion_time=None)
     assert verdict(found).phase is Phase.STARTING_MODEL
+
+
+def on(name: str, accelerator: str | None) -> ModelRecord:
+    """A model whose launches all had this accelerator."""
+    record = model(name, {"topics": ONE_SLOT["topics"]}, (TOPICS,))
+    launches = tuple(launch.model_copy(update={"accelerator": accelerator}) for launch in record.launches)
+    return record.model_copy(update={"launches": launches})
+
+
+def test_models_on_unlike_accelerators_are_no_comparison() -> None:
+    found = results((on("a", "1 x NVIDIA-A100"), on("b", "2 x NVIDIA-H100")), (TOPICS,))
+    assert conditions(found)["MeasurementValid"] == ("False", "UnlikeAccelerators")
+    judged = verdict(found)
+    assert judged.failure is not None
+    assert (judged.failure.blame, judged.failure.reason) == (Blame.MEASUREMENT, "UnlikeAccelerators")
+    assert "a on NVIDIA-A100, b on NVIDIA-H100" in judged.failure.message
+    assert judged.exit_code == 3
+
+
+def test_replicas_on_unlike_accelerators_are_no_measurement() -> None:
+    found = results((on("a", "1 x NVIDIA-A100, NVIDIA-L40S"), on("b", "1 x NVIDIA-A100, NVIDIA-L40S")), (TOPICS,))
+    assert conditions(found)["MeasurementValid"] == ("False", "UnlikeAccelerators")
+
+
+def test_another_number_of_like_accelerators_is_a_comparison() -> None:
+    found = results((on("a", "1 x NVIDIA-A100"), on("b", "2 x NVIDIA-A100")), (TOPICS,))
+    assert conditions(found)["MeasurementValid"][0] == "True"
+
+
+def test_a_shared_accelerator_is_no_measurement() -> None:
+    found = results((on("a", "1 x NVIDIA-T4-SHARED"), on("b", "1 x NVIDIA-T4-SHARED")), (TOPICS,))
+    assert conditions(found)["MeasurementValid"] == ("False", "SharedAccelerator")
+
+
+@pytest.mark.parametrize(
+    "accelerator",
+    ["1 x nvidia.com/gpu.shared", "1 x NVIDIA-T4 (nvidia.com/gpu.shared)", "1 x T4-SHARED (nvidia.com/mig-1g.10gb)"],
+)
+def test_an_accelerator_whose_resource_is_shared_is_no_measurement(accelerator: str) -> None:
+    found = results((on("a", accelerator), on("b", accelerator)), (TOPICS,))
+    assert conditions(found)["MeasurementValid"] == ("False", "SharedAccelerator")
+
+
+def test_unlike_parts_of_like_accelerators_are_no_comparison() -> None:
+    small, large = "1 x NVIDIA-A100 (nvidia.com/mig-1g.10gb)", "1 x NVIDIA-A100 (nvidia.com/mig-3g.40gb)"
+    for other in (large, "1 x NVIDIA-A100"):
+        found = results((on("a", small), on("b", other)), (TOPICS,))
+        assert conditions(found)["MeasurementValid"] == ("False", "UnlikeAccelerators")
+    assert conditions(results((on("a", small), on("b", small)), (TOPICS,)))["MeasurementValid"][0] == "True"
+
+
+def test_accelerators_of_a_model_that_failed_do_not_count() -> None:
+    failed = runs.failed_model("b", runs.OUT_OF_MEMORY, before=on("b", "1 x NVIDIA-H100"))
+    found = results((on("a", "1 x NVIDIA-A100"), failed), (TOPICS,))
+    assert conditions(found)["MeasurementValid"][0] == "True"

@@ -121,6 +121,16 @@ def test_memory_of_a_server_stands_there_and_that_of_an_endpoint_does_not() -> N
     assert document["scenario"]["stack"][0]["standardized"]["tool"] == "endpoint"
 
 
+def test_what_accelerators_did_stands_there_and_processor_time_does_not() -> None:
+    of = runs.with_every_setting()
+    usage = report(of, "four-slots.answers.yaml")["results"]["observability"]["components"][0]["aggregate"]
+    assert usage["gpu_utilization"] == {"units": "percent", "mean": 87.5, "min": 87.5, "max": 87.5}
+    assert usage["power_consumption"]["mean"] == pytest.approx(310.0)
+    host = report(of, "one-slot.answers.yaml")["results"]["observability"]["components"][0]["aggregate"]
+    assert host.keys() == {"cpu_memory_usage"}
+    assert yaml_str_to_benchmark_report(reports(of)["four-slots.answers.yaml"])
+
+
 def test_what_spoiled_a_measurement_is_said() -> None:
     run = report(runs.with_invalid_stage(), "four-slots.answers.yaml")["run"]
     assert run["description"].endswith("3 stages pooled, not valid: LoadGeneratorSaturated")

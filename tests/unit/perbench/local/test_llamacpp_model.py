@@ -66,7 +66,7 @@ def test_the_context_fits_the_longest_request_of_any_task() -> None:
 
 
 def test_a_model_that_runs(tmp_path: Path) -> None:
-    model = find_llamacpp(served("-c", "600", env={"A": "b"}), Path(), PromptApi.COMPLETION, AROUND)
+    model = find_llamacpp(served("-c", "600", env={"A": "b", "HF_TOKEN": "hf_x"}), Path(), PromptApi.COMPLETION, AROUND)
     running = RunningLlamaCpp(model, start_server(model.start_with, tmp_path / "log", READY_SECONDS))
     try:
         assert running.failure() is None
@@ -83,5 +83,5 @@ def test_a_model_that_runs(tmp_path: Path) -> None:
     assert record.runtime_version.startswith("xllamacpp 20")
     # llama.cpp rounds 150 tokens per slot up; what holds is what is recorded beside what was asked for.
     assert (record.server_arguments["--ctx-size"], record.server_arguments["contextPerSlot"]) == (600, 256)
-    assert record.server_arguments["environment"] == {"GOMP_SPINCOUNT": "1000", "A": "b"}
+    assert record.server_arguments["environment"] == {"GOMP_SPINCOUNT": "1000", "A": "b", "HF_TOKEN": "…"}
     assert not running.server.alive()

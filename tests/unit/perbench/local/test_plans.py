@@ -6,18 +6,10 @@ from perbench.api.defaults import resolve_defaults
 from perbench.api.models import Endpoint, Protocol
 from perbench.api.resource import BenchmarkSpec
 from perbench.api.tasks import TaskSpec
-from perbench.local.plans import (
-    API_KEY_VARIABLE,
-    endpoint_record,
-    endpoint_target,
-    keys_of,
-    plan_of,
-    too_few_items,
-    with_absolute_file,
-    work_of,
-)
-from perbench.local.schedule import Launch
+from perbench.local.plans import too_few_items, with_absolute_file, work_of
 from perbench.plan import Plan
+from perbench.planning import API_KEY_VARIABLE, endpoint_record, endpoint_target, keys_of, plan_of
+from perbench.schedule import Launch
 from perbench_bench.tasks import resolve
 
 CHOICE = {"scorer": "Choice", "choices": ["yes", "no"]}

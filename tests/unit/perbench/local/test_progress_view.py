@@ -6,8 +6,8 @@ from rich.console import Console
 
 from perbench.failures import Blame, Failure
 from perbench.local.progress_view import LiveView, PlainView, Shape, StageClock, View, choose_view, failure_text
-from perbench.local.schedule import Launch
 from perbench.progress import Progress, StagePhase
+from perbench.schedule import Launch
 
 LAUNCH = Launch("one-slot", 1, 0)
 SHAPE = Shape(rounds=3, repeats=1, requests=48)

@@ -41,6 +41,9 @@ def test_a_model_is_started_measured_and_stopped(tmp_path: Path) -> None:
         assert stage.memory is not None
         assert stage.memory.footprint_bytes is not None
         assert stage.memory.footprint_bytes > 50 * 1024 * 1024
+        assert stage.use is not None
+        assert stage.use.cpu_seconds is not None, stage.use.cpu_reason
+        assert 0 < stage.use.cpu_seconds <= stage.window_seconds * (os.cpu_count() or 1) * 1.2
     assert "ready after" in ended.out
     assert (ended.directory / "logs" / "local.0.server.log").stat().st_size > 0
     everything = (ended.directory / "results.json").read_text()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from perbench.assembly import missing_stages
 from perbench.evaluation import evaluate
-from perbench.local.assemble import missing_stages
 from perbench.plan import stage_keys
 from perbench.results import LaunchRecord
 from tests.support.benchmarks import endpoint, inline_task, write_benchmark

@@ -19,10 +19,10 @@ from perbench.failures import Blame, RunError, UsageError
 from perbench.local import server as server_module
 from perbench.local.server import NICENESS, LocalServer, ServerStart, start_server
 from perbench.local.sources import find_model
-from perbench.plan import MemorySource
 from perbench.runtimes.llamacpp import LlamaCpp
 from perbench.runtimes.llamacpp_local import LocalSettings
 from perbench_bench.memory import MemoryReader
+from perbench_bench.memory_processes import GivenProcesses
 from tests.support.processes import nothing_stays, wait_until
 
 READY_SECONDS = 60.0
@@ -125,13 +125,13 @@ def test_even_a_request_that_says_nothing_of_it_finds_no_cache(server: LocalServ
 
 
 def test_its_memory_is_read(server: LocalServer, model: Path) -> None:
-    reader = MemoryReader(MemorySource(process_ids=(server.pid,)))
+    reader = MemoryReader(GivenProcesses((server.pid,)))
     reader.start()
-    record = reader.stop()
+    record = reader.stop().memory
     assert record.footprint_bytes is not None
     assert record.footprint_bytes > model.stat().st_size * 0.9
-    assert record.resident_peak_bytes is not None
-    assert record.resident_peak_bytes >= record.footprint_bytes
+    assert record.reserved_bytes is not None
+    assert record.reserved_bytes >= record.footprint_bytes
 
 
 def test_its_log_is_kept(server: LocalServer, log: Path) -> None:
@@ -147,9 +147,9 @@ def test_threads_cache_and_context_take_effect(model: Path, tmp_path: Path) -> N
         log = tmp_path / f"{kind}.log"
         with start_server(ServerStart(model, settings), log, READY_SECONDS) as server:
             assert server.listening.slot_context == 8192
-            reader = MemoryReader(MemorySource(process_ids=(server.pid,)))
+            reader = MemoryReader(GivenProcesses((server.pid,)))
             reader.start()
-            footprints[kind] = reader.stop().footprint_bytes
+            footprints[kind] = reader.stop().memory.footprint_bytes
         assert "n_threads = 3" in log.read_text()
     assert footprints["f16"] is not None
     assert footprints["q4_0"] is not None
@@ -223,7 +223,8 @@ def test_a_port_that_is_taken(model: Path, tmp_path: Path) -> None:
         other.listen()
         error = failure_of(ServerStart(model, SETTINGS, port=other.getsockname()[1]), tmp_path / "log")
     assert error.failure.reason == "ServerExited"
-    assert "couldn't bind" in str(error)
+    # llama.cpp writes its words from a thread of its own, which may be too late for them.
+    assert "couldn't bind" in str(error) or "could not be started" in str(error)
 
 
 def test_one_that_crashes_at_its_start(model: Path, tmp_path: Path) -> None:

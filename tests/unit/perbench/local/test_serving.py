@@ -59,3 +59,9 @@ def test_the_flag_takes_what_can_be_started() -> None:
     assert parse_runtime("LlamaCpp") is Runtime.LLAMA_CPP
     with pytest.raises(UsageError, match="--runtime TGI: local mode starts LlamaCpp only"):
         parse_runtime("TGI")
+
+
+def test_the_same_runtime_out_of_another_place_than_its_image_is_a_substitute() -> None:
+    asked = A | {"serving": {"runtime": "LlamaCpp", "image": "llama:1"}}
+    (served,) = served_models(spec(asked), Runtime.LLAMA_CPP)
+    assert served.substituted_for is Runtime.LLAMA_CPP

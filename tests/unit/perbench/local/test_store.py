@@ -6,6 +6,7 @@ from perbench.failures import Blame, Failure, UsageError
 from perbench.files import write_atomically
 from perbench.local.directory import Disposition
 from perbench.local.store import Store
+from perbench.results import CalibrationRecord
 from tests.support import results as built
 
 
@@ -71,6 +72,18 @@ def test_a_stage_that_cannot_be_read_is_put_aside_and_will_be_measured_again(sto
     assert store.stages("m", 0) == ()
     assert not path.exists()
     assert path.with_suffix(".unreadable").exists()
+
+
+def test_how_exactly_the_machine_measured_is_no_stage(store: Store) -> None:
+    assert store.calibration("m", 0) is None
+    write_stage(store)
+    found = CalibrationRecord(
+        ttft_error_ms=0.2, itl_error_ms=0.05, rate_trusted=400.0, concurrency_trusted=None, advice="fine"
+    )
+    file = store.stage_directory("m", 0) / "calibration.json"
+    write_atomically(file, found.model_dump_json(by_alias=True))
+    assert len(store.stages("m", 0)) == 1
+    assert store.calibration("m", 0) == found, "reading stages has left it in its place"
 
 
 def test_a_failure_is_read_once(store: Store) -> None:

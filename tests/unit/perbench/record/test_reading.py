@@ -13,6 +13,7 @@ from perbench.failures import UsageError
 from perbench.record import parse, to_text
 from perbench.report import render
 from perbench.report.terminal import table
+from perbench.resources import ResourceUse
 from perbench.results_file import read_results
 from tests.support import results as runs
 from tests.support.results import ANSWERS, TOPICS, Shape, model, results
@@ -68,6 +69,14 @@ def test_sources_are_read_and_a_file_from_before_them_is_too() -> None:
     del document["tasks"][1]["sources"]
     found = parse(json.dumps(document).encode(), "r.json").tasks
     assert (found[0].sources, found[1].sources) == ((0, 1) * 12, None)
+
+
+def test_what_a_server_used_is_read_and_a_file_from_before_it_is_too() -> None:
+    document = tree()
+    stage(document)["use"] = {"cpuSeconds": 12.5, "cpuSource": "cgroup", "acceleratorUtilization": 0.5}
+    launch = parse(json.dumps(document).encode(), "r.json").models[1].launches[0]
+    assert launch.stages[0].use is None
+    assert launch.stages[1].use == ResourceUse(cpu_seconds=12.5, cpu_source="cgroup", accelerator_utilization=0.5)
 
 
 def test_a_byte_order_mark_is_no_mistake() -> None:
@@ -163,6 +172,14 @@ def test_a_truncated_file_is_called_that() -> None:
             f"{STAGE}.requests.e2eMs[3]: must be a finite number, not nan",
         ),
         (
+            lambda d: stage(d).update(use={"energyJoules": -1}),
+            f"{STAGE}.use.energyJoules: must not be negative, and is -1",
+        ),
+        (
+            lambda d: stage(d).update(use={"acceleratorUtilization": 87}),
+            f"{STAGE}.use.acceleratorUtilization: must be within 0 and 1, and is 87",
+        ),
+        (
             lambda d: stage(d)["requests"]["score"].__setitem__(0, 1.5),
             f"{STAGE}.requests.score[0]: must be within 0 and 1, and is 1.5",
         ),
@@ -218,11 +235,18 @@ def number_places(node: object, place: tuple[str | int, ...] = ()) -> list[tuple
     return [place] if isinstance(node, int | float) and not isinstance(node, bool) else []
 
 
+def calibrated() -> Tree:
+    document = tree()
+    numbers = {"ttftErrorMs": 0.2, "itlErrorMs": 0.1, "rateTrusted": 400, "concurrencyTrusted": 64}
+    document["models"][0]["launches"][0]["calibration"] = numbers | {"advice": "well"}
+    return document
+
+
 def test_no_number_may_be_negative() -> None:
-    places = number_places(tree())
-    assert len(places) > 40
+    places = number_places(calibrated())
+    assert len(places) > 44
     for place in places:
-        document: Any = tree()
+        document: Any = calibrated()
         node = document
         for step in place[:-1]:
             node = node[step]

@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perbench.api.yamltext import read_documents
@@ -35,6 +35,7 @@ def test_repeated_values_are_written_again() -> None:
 
 
 @given(JSON)
+@example({"0\x85": "1\x85"})
 def test_what_is_written_is_read_again(value: object) -> None:
     assert yaml.safe_load(to_yaml({"value": value})) == {"value": value}
 

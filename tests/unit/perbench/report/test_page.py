@@ -12,7 +12,7 @@ from perbench.api.per import PerSpec
 from perbench.api.resource import PERBenchmark
 from perbench.evaluation import settings_of
 from perbench.report import render
-from perbench.results import Results
+from perbench.results import CalibrationRecord, Results
 from tests.support import results as runs
 from tests.support.golden import assert_golden
 from tests.support.pages import Page
@@ -134,6 +134,39 @@ def test_latency_is_drawn_and_described_for_who_cannot_see_it(succeeded: Page) -
     assert any(label.startswith("Accuracy against throughput on topics. On the Pareto front") for label in described)
     assert "Whole request, without load" not in succeeded.text
     assert "Whole request, without load" in page_of(runs.with_every_setting()).text
+
+
+def test_what_the_load_generator_added_stands_beside_latency_and_in_no_interval(succeeded: Page) -> None:
+    assert re.search(
+        r"The load generator added to the median request, beside all intervals and in none: two-threads [\d.]+ ms, ",
+        succeeded.text,
+    )
+
+
+def calibrated(*found: CalibrationRecord | None) -> str:
+    launches = model("a", ONE_SLOT, (TOPICS,), rounds=len(found)).launches
+    tried = [launch.model_copy(update={"calibration": each}) for launch, each in zip(launches, found, strict=True)]
+    first = model("a", ONE_SLOT, (TOPICS,)).model_copy(update={"launches": tuple(tried)})
+    return page_of(results([first, model("b", ONE_SLOT, (TOPICS,))], (TOPICS,))).text
+
+
+def test_how_exactly_the_machine_measured_stands_with_the_model() -> None:
+    good = CalibrationRecord(
+        ttft_error_ms=0.21, itl_error_ms=0.05, rate_trusted=800, concurrency_trusted=256, advice="well"
+    )
+    worse = good.model_copy(update={"ttft_error_ms": 0.4, "rate_trusted": 400})
+    words = "load generator time to first token within 0.40 ms, between tokens within 0.050 ms"
+    assert f"{words}, in loads of up to 400 requests/s and 256 in flight, tried before each launch" in calibrated(
+        good, worse, None
+    )
+    assert f"{words}, in loads of up to 256 in flight," in calibrated(
+        good, worse.model_copy(update={"rate_trusted": None}), good
+    )
+    nothing = CalibrationRecord(
+        ttft_error_ms=None, itl_error_ms=None, rate_trusted=None, concurrency_trusted=None, advice="stop what else runs"
+    )
+    assert "load generator stop what else runs" in calibrated(good, nothing, good)
+    assert "tried before each launch" not in calibrated(None, None, None)
 
 
 def test_every_drawing_is_described_or_passed_over(succeeded: Page) -> None:

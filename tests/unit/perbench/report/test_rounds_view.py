@@ -50,6 +50,12 @@ def test_calm_machines_look_calm() -> None:
     assert view(drifting((1.0, 1.001, 0.999))).reach == "±1.0 %"
 
 
+@pytest.mark.parametrize("slowest", [1e80, 1e300])
+def test_a_round_that_all_but_stood_still_is_shown_too(slowest: float) -> None:
+    found = view(drifting((1.0, 1.0, slowest), (1.0, 1.0, 1.0)))
+    assert [line.text for line in found.drift][1:] == ["+50.0 %, +50.0 %, -100.0 %", "+0.0 %, +0.0 %, +0.0 %"]
+
+
 def test_one_round_has_no_drift() -> None:
     assert view(drifting((1.0,), rounds=1)) is None
 

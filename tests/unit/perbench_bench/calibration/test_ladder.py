@@ -5,8 +5,9 @@ import pytest
 from perbench_bench.calibration.ladder import (
     CONCURRENCIES,
     RATES,
+    Calibration,
+    Reference,
     Step,
-    Tried,
     advice_for,
     following,
     ladder_for,
@@ -14,17 +15,25 @@ from perbench_bench.calibration.ladder import (
 )
 
 
-def climb(limit: float, moments: tuple[float, ...] = ()) -> list[Tried]:
+def step(asked: float, trusted: bool, advice: str = "") -> Step:
+    return Step(
+        asked=asked, trusted=trusted, ttft_error_ms=0.1, itl_error_ms=0.0, rate_error_percent=0.0,
+        concurrency_error_percent=0.0, client_error_ms=0.1,
+        advice=advice,
+    )  # fmt: skip
+
+
+def climb(limit: float, moments: tuple[float, ...] = ()) -> list[Step]:
     """All loads tried where those up to `limit` pass; those in `moments` fail the first time."""
-    tried: list[Tried] = []
+    tried: list[Step] = []
     while (asked := following(RATES, tried)) is not None:
         first = all(load.asked != asked for load in tried)
-        tried.append(Tried(asked, asked <= limit and not (first and asked in moments)))
+        tried.append(step(asked, asked <= limit and not (first and asked in moments)))
         assert len(tried) < 50, "it comes to an end"
     return tried
 
 
-def asked(tried: list[Tried]) -> list[float]:
+def asked(tried: list[Step]) -> list[float]:
     return [load.asked for load in tried]
 
 
@@ -45,12 +54,22 @@ def test_a_machine_that_passes_nothing_is_asked_twice() -> None:
     assert asked(climb(0)) == [25, 25]
 
 
-def step(asked: float, trusted: bool, advice: str = "") -> Step:
-    return Step(
-        asked=asked, trusted=trusted, ttft_error_ms=0.1, itl_error_ms=0.0, rate_error_percent=0.0,
-        concurrency_error_percent=0.0, client_error_ms=0.1,
-        advice=advice,
-    )  # fmt: skip
+def test_of_a_launch_the_largest_error_of_what_was_trusted_is_recorded() -> None:
+    def calibration(*rates: Step) -> Calibration:
+        return Calibration(
+            reference=Reference(ttft_ms=50, itl_ms=10, tokens=8), rate_trusted=trusted_up_to(rates),
+            concurrency_trusted=None, rates=rates, concurrencies=(), seconds=5.0, advice="do this",
+        )  # fmt: skip
+
+    def off(ttft_ms: float, itl_ms: float, *, trusted: bool) -> Step:
+        return step(25, trusted).model_copy(update={"ttft_error_ms": ttft_ms, "itl_error_ms": itl_ms})
+
+    found = calibration(off(-0.3, 0.1, trusted=True), off(9.0, 9.0, trusted=False), off(0.2, 0.0, trusted=True))
+    record = found.record()
+    assert (record.ttft_error_ms, record.itl_error_ms) == (0.3, 0.1), "either way off is off"
+    assert (record.rate_trusted, record.concurrency_trusted, record.advice) == (25, None, "do this")
+    nothing = calibration(off(9.0, 9.0, trusted=False)).record()
+    assert (nothing.ttft_error_ms, nothing.itl_error_ms, nothing.rate_trusted) == (None, None, None)
 
 
 def test_trusted_is_what_passed_below_everything_that_failed_for_good() -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 import uvloop
 
-from perbench_bench.engine.delay import Beat, LoopMonitor
+from perbench_bench.engine.delay import Beat, Heartbeat, LoopMonitor, RunQueue
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a beat needs a timerfd, which is Linux's")
 
@@ -99,3 +100,40 @@ def test_a_stall_ends_with_the_turn_that_read_after_it() -> None:
     during, after = uvloop.run(work())
     assert during > 15_000_000
     assert after < 5_000_000
+
+
+@LINUX
+def test_any_thread_may_ask_how_long_the_loops_thread_has_waited_for_a_core() -> None:
+    async def work() -> tuple[float | None, float | None]:
+        queue = RunQueue(asyncio.get_running_loop())
+        await queue.prepare()
+        queue.start()
+        asked: list[float | None] = []
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        thread = threading.Thread(target=lambda: asked.append(queue.so_far()))
+        thread.start()
+        thread.join()
+        return asked[0], queue.stop()
+
+    asked, at_the_end = uvloop.run(work())
+    if asked is None or at_the_end is None:
+        pytest.skip("the kernel counts no waits for a core")
+    assert asked >= 0
+    assert at_the_end >= 0
+
+
+def test_a_heartbeat_says_how_late_it_has_been_while_it_beats_and_after() -> None:
+    async def work() -> tuple[float | None, float | None, float | None]:
+        heart = Heartbeat(asyncio.get_running_loop(), time.perf_counter_ns)
+        silent = heart.mean_late_ms()
+        heart.start()
+        await asyncio.sleep(0.05)
+        beating = heart.mean_late_ms()
+        heart.stop()
+        return silent, beating, heart.mean_late_ms()
+
+    silent, beating, after = asyncio.run(work())
+    assert silent is None
+    assert beating is not None
+    assert after == beating

@@ -269,3 +269,20 @@ def test_time_is_up_before_anything_was_due() -> None:
     feed.expire(NS)
     assert feed.finished
     assert (feed.measured_sent, feed.time_limited) == (0, False)
+
+
+def test_what_is_under_way_is_what_has_begun_and_not_ended_of_any_role() -> None:
+    feed = ClosedFeed(Limits(1, 0.0, 2), 0)
+    first = [feed.next(0), feed.next(0)]
+    assert [ticket.role for ticket in first if ticket] == [Role.WARMUP, Role.WARMUP]
+    assert feed.under_way == 2
+    for ticket in first:
+        assert ticket is not None
+        feed.ended(ticket, 1)
+    later = [feed.next(10), feed.next(10), feed.next(11)]
+    assert [ticket.role for ticket in later if ticket] == [Role.MEASURED, Role.MEASURED, Role.FILLER]
+    assert feed.under_way == 3
+    for ticket in reversed(later):
+        assert ticket is not None
+        feed.ended(ticket, 1)
+    assert feed.under_way == 0

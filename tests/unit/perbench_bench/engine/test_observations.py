@@ -82,5 +82,48 @@ def test_the_totals_are_over_every_role_and_attempt() -> None:
     assert (totals.requests, totals.sends, totals.answered, totals.uncounted) == (5, 5, 2, 1)
     assert (totals.input_tokens, totals.output_tokens) == (6, 9)
     assert dict(totals.per_address) == {"10.0.0.0": 3, "10.0.0.1": 2}
+    failures = (Outcome.TIMEOUT, Outcome.OVERLOADED, Outcome.CONNECT_FAILED)
+    assert seen.outcomes == {Outcome.SUCCESS: 2} | dict.fromkeys(failures, 1)
     seen.add(exchange(1), Reply(finish="stop", output_tokens=1), open_feed(), counts_end_token=False)
-    assert (totals.input_tokens, totals.output_tokens) == (None, 10)
+    assert (totals.input_tokens, totals.input_tokens_told, totals.output_tokens) == (None, 6, 10)
+
+
+def test_a_request_that_was_never_sent_has_an_outcome_and_is_in_no_total() -> None:
+    seen = Observations(1)
+    held = exchange()
+    held.finish(Ending.HELD_BACK, 40)
+    seen.add(held, Reply(Outcome.DROPPED), open_feed(), counts_end_token=False)
+    assert (seen.outcomes, seen.totals.requests) == ({Outcome.DROPPED: 1}, 0)
+
+
+def test_measured_requests_are_whole_in_the_order_they_ended() -> None:
+    seen = Observations(3)
+    for index, outcome in ((2, Outcome.SUCCESS), (0, Outcome.TIMEOUT)):
+        reply = answer([20, 30], 2) if outcome is Outcome.SUCCESS else Reply(outcome)
+        seen.add(exchange(index), reply, open_feed(), counts_end_token=False)
+    assert seen.whole().tolist() == [2, 0]
+    assert seen.whole(after=1).tolist() == [0]
+    assert seen.succeeded.tolist() == [False, False, True]
+    assert seen.whole(after=2).size == 0
+
+
+def test_a_read_that_brings_many_tokens_delayed_each_of_them() -> None:
+    """After a stall one read brings what came in all of it: counted per read, a stalled client would look quick."""
+    seen = Observations(1)
+    late = exchange(reads=(20, 30, 5_000_030))
+    for delay in (100_000, 100_000, 4_000_000):
+        late.read_delayed(delay)
+    reply = answer([20, 30, 5_000_030], 10)
+    reply.events = [1, 1, 8]
+    seen.add(late, reply, open_feed(), counts_end_token=False)
+    assert seen.read_delay.document().total == 10
+    assert seen.read_delay.quantile(0.5) == pytest.approx(4.0, rel=0.01)
+    assert seen.first_delay[0] == 100_000
+
+
+def test_a_delay_that_is_not_known_yet_is_not_counted() -> None:
+    seen = Observations(1)
+    late = exchange(reads=(20, 30))
+    late.read_delayed(1_000_000)
+    seen.add(late, answer([20, 30], 2), open_feed(), counts_end_token=False)
+    assert seen.read_delay.document().total == 1

@@ -1,0 +1,108 @@
+"""Why a run or a model failed in a cluster, and what to do about it. docs/operations.md shows the table."""
+
+from collections.abc import Mapping
+
+REASONS: Mapping[str, str] = {
+    # Accepted=False: nothing was started.
+    "InvalidSpec": "mend the field that the message names; `perbench validate FILE` tells all mistakes at once",
+    "RunIsBaseline": "ask for a new run beside it: `kubectl perbench run FILE --again`, or drop the baselineRef",
+    "PolicyDenied": "keep to what the owner of the cluster allows (chart values `policy.*`), or ask for more",
+    "ImageMissing": "give serving.image: this runtime has no image of its own for what is asked",
+    "LocalOnly": "that is on somebody's own machine: give a hub id, a volume, or a ConfigMap",
+    "InvalidRequest": "shorten the value of the annotation perbench.dev/run",
+    "InvalidPod": "the API server does not take the pod: mend what it names, often in serving.podPatch",
+    "InvalidServing": "mend what the message names in serving",
+    "InvalidPodPatch": "keep to metadata and spec of a pod; what perbench needs there cannot be patched away",
+    "InvalidDataset": "mend the dataset that the message names",
+    "InvalidClaim": "make the claim; for several replicas one that all can mount (ReadWriteMany, ReadOnlyMany)",
+    # Before the server runs.
+    "SecretMissing": "make the Secret in the benchmark's namespace, with the key that the message names",
+    "ConfigMissing": "make the ConfigMap or the key that the message names",
+    "ImagePullFailed": "check the image's name, its registry, and serving.imagePullSecrets",
+    "ImageTimeout": "raise execution.deadlines.imageSeconds, or bring the image to the nodes first",
+    "Unschedulable": "the message has the scheduler's words: free accelerators, or mend selectors or requests",
+    "JobSuspended": "see the queue of whoever admits Jobs here, or raise execution.deadlines.schedulingSeconds",
+    "JobNotBegun": "is kube-controller-manager running? then raise execution.deadlines.schedulingSeconds",
+    "QuotaExceeded": "ask for less, or have the namespace's quota raised",
+    "PodRefused": "an admission plugin refuses the pod: the message has its words",
+    "Forbidden": "the operator may not do that here: is its role bound in this namespace?",
+    "InvalidObject": "an admission plugin or a policy of the cluster refuses it: the message has its words",
+    "NameConflict": "an object of that name belongs to somebody else: delete it, or rename the benchmark",
+    "ContainerNotStarted": "the node cannot start the container: the message has the runtime's words",
+    "ContainerFailed": "see the message and the pod's log: a container beside the server failed",
+    # The server.
+    "NotReady": "raise execution.deadlines.readySeconds, or see the server's last words",
+    "ServerExited": "the message has the end of the server's log: arguments, memory of the accelerator, model files",
+    "OutOfMemory": "raise resources.limits.memory, or serve with fewer slots or a smaller context",
+    "GatedModel": "accept the model's terms at the hub, and give serving.huggingFaceTokenSecretKeyRef",
+    "ModelNotFound": "check the hub id and the revision; private models need huggingFaceTokenSecretKeyRef",
+    "NoAnswer": "the server is up and generates nothing: see its log; a router that lost its engine says it is healthy",
+    # Taken away.
+    "Evicted": "the node ran short of memory or disk: give requests and limits, then run again",
+    "Preempted": "something of a higher priority needed its place: give serving.priorityClassName, then run again",
+    "Drained": "somebody drained the node, or it stopped answering: run again",
+    "NodeLost": "the node is gone, or does not answer: mend it or delete its Node object, then run again",
+    "Disrupted": "the pod was taken away: run again",
+    "PodDeleted": "somebody deleted the pod: run again",
+    "PodLost": "the pod is gone and nobody says why: run again",
+    "ModelDeleted": "somebody deleted the model's Job: run again",
+    # The bench pod, and what it found.
+    "BenchLost": "the bench pod was lost more often than execution.retries allows: see its events and its node",
+    "ApiRefused": "the bench pod may not read or write its objects: did somebody change its Role, or delete them?",
+    "NameNotResolved": "check the cluster's DNS, and that NetworkPolicies let pods reach it",
+    "PlanRefused": "mend what the message names; operator and bench image must be of one version",
+    "ResultsTooLarge": "the model's results object is full: fewer items, repeats or rounds, or split the benchmark",
+    "TooFewItems": "raise items and limit, or lower load.concurrency",
+    "StagesMissing": "leave the run's ConfigMaps alone, and run again",
+    "TasksDiffer": "leave datasets alone while a run is on, and run again",
+    "LoadGeneratorSaturated": "give load.client more CPU or a node of its own (nodeSelector), or lower the load",
+    "TargetUnreachable": "the server does not answer: is it up, and do NetworkPolicies let the bench pod reach it?",
+    "TargetNotAnswering": "the server took a request and never answered: see its log, and try a lower load",
+    "TargetOverloaded": "lower load.concurrency or load.rate, or raise the server's own limit (serving.args)",
+    "RequestsRefused": "the message has the server's words: check endpoint.protocol, endpoint.model and load.api",
+    "TargetErrors": "the message has the server's words, its log has more",
+    "AnswersTruncated": "see the server's log; a proxy or mesh in between may cut long answers",
+    "AnswersMalformed": "check endpoint.protocol, and that no proxy in between changes answers",
+    "NoTokenCounts": "turn usage in streams on at the server, or speak to it by another protocol",
+    "TooManyErrors": "the message says how they failed: mend the server, or lower the load",
+    "StageTimeLimit": "raise load.maxSeconds, lower tasks[].limit, or warm up less",
+    "NothingDue": "raise load.rate, or load.maxSeconds",
+    "NotSteady": "warm up longer (load.warmup), or look for other work on the server",
+    "PrefixCacheActive": "turn the server's prefix cache off: serving.prefixCache Off, or the endpoint's own setting",
+    "OtherTraffic": "keep other clients off the server while it is measured",
+    "TokenCountMismatch": "keep other clients off the server, and load one server, not several behind one address",
+    "TooFewSamples": "see status.warnings and the bench pod's events, and run again",
+    "TooFewDescriptors": "lower load.concurrency or load.maxInFlight, or raise the node's limit of open files",
+    "InternalError": "that is a mistake of perbench: report it with the message and the bench pod's log, and run again",
+    # Annotated=False: the run itself is as it would be.
+    "GrafanaUnreachable": "look whether Grafana is up and the operator may reach it; it is told again by itself",
+    "GrafanaRefused": "give the chart's grafana.tokenSecret the token of a service account with the role Editor",
+    # The run as a whole.
+    "TotalDeadline": "raise execution.deadlines.totalSeconds, or split the benchmark",
+    "RunStopped": "execution.onModelFailure is Stop: mend the model that failed first, or set Continue",
+    "UnlikeAccelerators": "give serving.accelerator.product, so that all models run on the same hardware",
+    "SharedAccelerator": "ask for an accelerator of its own: figures of a shared one depend on its other users",
+    # Regressed: the comparison with spec.baselineRef.
+    "Regressed": "status.baseline has the ratios; see what changed since; where that is meant, name a later baseline",
+    "FiguresLost": "see the warnings and the failure for why they are missing, mend that, and run again",
+    "BaselineLacks": "name as baseline a run in which that was measured (baselineRef.runID), or run again",
+    "TooFewRepeats": "raise load.repeats (3) or execution.rounds, and measure both anew",
+    "NothingCompared": "name as baseline a run that has valid figures of the same models and tasks",
+    "SpecChanged": "change the spec back to what it was when the run began, or run again",
+    "RunIncomplete": "leave the run's ConfigMaps alone, mend what broke the run off, and run again",
+    "RunUntrusted": "the condition MeasurementValid says why, and what to do: mend that, and run again",
+    "BaselineNotFound": "make the benchmark that baselineRef.name means, or name another of this namespace",
+    "NoBaselineRun": "wait for a run of that benchmark to end; then run again, or name it in baselineRef.runID",
+    "BaselineGone": "name a run that is kept: the snapshots among the benchmark's ConfigMaps have their ids",
+    "BaselineUnfinished": "name a run that came to its end, or wait for that and then change baselineRef",
+    "BaselineIsThisRun": "leave runID out, for the run before, or name another run",
+    "BaselineUnlike": "the message says what differs: measure as the baseline was measured, or the baseline anew",
+    "BaselineUntrusted": "name a run whose measurement is valid, or measure the baseline anew",
+    "BaselineUnreadable": "measure the baseline anew: what is stored of it was changed, or is of another version",
+}
+"""By reason, what to do."""
+
+
+def advice(reason: str | None) -> str | None:
+    """What to do about a reason; None where the message says all there is."""
+    return REASONS.get(reason) if reason else None

@@ -1,0 +1,105 @@
+"""A real Prometheus that reads a dcgm-exporter, and what a bench pod learns from it of a model's accelerators."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from perbench.plan import Telemetry, TelemetryPod
+from perbench_bench.device.accelerator_use import MIB, AcceleratorUse
+from perbench_bench.device.prometheus import PrometheusHistory
+from tests.support.dcgm_exporter import BUSY_PERCENT, FIRST_MIB, WATTS, Gpu, dcgm_exporter
+from tests.support.prometheus import Prometheus, running
+
+OWN = {"namespace": "gpus", "pod": "dcgm-exporter-x", "container": "exporter", "job": "dcgm-exporter"}
+"""Labels that prometheus-operator puts on a target."""
+GPUS = (
+    Gpu(0, "server-1"), Gpu(1, "server-1"), Gpu(2, "server-2"), Gpu(3, "server-2"), Gpu(4, "other"), Gpu(5),
+    Gpu(6, "old", spelling=("pod_namespace", "pod_name")), Gpu(7, "server-1", namespace="another"),
+    Gpu(8, "shared-1"), Gpu(8, "shared-2"),
+)  # fmt: skip
+WINDOW_SECONDS = 8
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["honor_labels off", "honor_labels on"])
+def prometheus(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """One that has read the exporter for a while; it collects twice in three seconds and is read every second."""
+    with dcgm_exporter(GPUS, 1.5) as exporter:
+        job = {
+            "job_name": "dcgm", "scrape_interval": "1s", "honor_labels": request.param,
+            "static_configs": [{"targets": [f"127.0.0.1:{exporter.port}"], "labels": OWN}],
+        }  # fmt: skip
+        with running(tmp_path_factory.mktemp("prometheus"), {"scrape_configs": [job]}) as found:
+            time.sleep(WINDOW_SECONDS + 2)
+            yield found
+
+
+def asked(url: str, *pods: str, accelerators: int = 2, seconds: float = WINDOW_SECONDS) -> AcceleratorUse:
+    """What it says of the last seconds."""
+    told = Telemetry(namespace="team", pods=tuple(TelemetryPod(name=pod) for pod in pods), prometheus_url=url)
+    history = PrometheusHistory(told, accelerators, time.perf_counter_ns)
+    now = time.perf_counter_ns()
+    history.start()
+    return history.stop((now - round(seconds * 1e9), now))
+
+
+def test_the_accelerators_of_two_replicas(prometheus: Prometheus) -> None:
+    use = asked(prometheus.url, "server-1", "server-2")
+    assert use.held.value is not None, use.held.reason
+    collections = use.held.value / MIB / 2 - FIRST_MIB
+    assert collections == int(collections), "of one pod, both devices added up"
+    assert collections >= 3
+    assert use.busy.value == pytest.approx(BUSY_PERCENT / 100)
+    assert use.energy.value is not None, use.energy.reason
+    assert 0.6 < use.energy.value / (4 * WATTS * WINDOW_SECONDS) < 1.6
+    assert use.samples >= 3
+
+
+def test_an_accelerator_of_two_pods_gives_figures_of_neither(prometheus: Prometheus) -> None:
+    use = asked(prometheus.url, "shared-1", accelerators=1)
+    assert use.refused
+    assert use.held.reason == (
+        "shared-1: its accelerators are shared with pod team/shared-2: what each of them takes is not known"
+    )
+
+
+def test_the_old_names_of_labels_are_understood(prometheus: Prometheus) -> None:
+    use = asked(prometheus.url, "old", accelerators=1)
+    assert use.busy.value == pytest.approx(BUSY_PERCENT / 100)
+
+
+def test_a_short_window_has_too_few_collections(prometheus: Prometheus) -> None:
+    use = asked(prometheus.url, "server-1", seconds=1.5)
+    assert use.held.value is None
+    assert "within the window of 2 s, and 3 are needed" in (use.held.reason or "")
+
+
+def test_a_pod_that_it_does_not_know_says_what_to_look_at(prometheus: Prometheus) -> None:
+    use = asked(prometheus.url, "server-1", "missing")
+    assert use.energy.reason == (
+        "missing: it has accelerators, and none by the pod's name in `pod` or `exported_pod`: does the exporter map"
+        " them to pods (DCGM_EXPORTER_KUBERNETES=true)?"
+    )
+
+
+def test_one_that_has_no_figures_of_accelerators_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with dcgm_exporter((), 1.0) as exporter:
+        job = {
+            "job_name": "dcgm",
+            "scrape_interval": "1s",
+            "static_configs": [{"targets": [f"127.0.0.1:{exporter.port}"]}],
+        }
+        with running(tmp_path_factory.mktemp("empty"), {"scrape_configs": [job]}) as found:
+            use = asked(found.url, "server-1")
+    assert use.held.reason == "server-1: it has no DCGM_FI_DEV_FB_USED: does it read dcgm-exporter?"
+
+
+def test_one_that_does_not_answer_is_a_reason() -> None:
+    use = asked("http://127.0.0.1:1/prefix", "server-1")
+    assert (use.held.reason or "").startswith("127.0.0.1:1/prefix/api/v1/query does not answer: ")
+
+
+def test_what_is_no_prometheus_is_a_reason() -> None:
+    with dcgm_exporter(GPUS, 1.0) as exporter:
+        use = asked(f"http://127.0.0.1:{exporter.port}", "server-1")
+    assert "answers HTTP 200, and not as Prometheus does" in (use.busy.reason or "")
