@@ -20,7 +20,9 @@ LEAST = 3
 COVERED = 0.8
 """The share of the window that a metric must be known of; the rest is taken to be like it."""
 USUAL_GAPS = 2.0
-"""Times the usual interval between two collections that one may be late without a part of the window being unknown."""
+"""Times the usual interval between two collections that one may be late without a part of the window being unknown; and
+by one look more, as nobody sees it the moment it comes. An exporter that collects every 15 s and is looked at every 10
+shows something new after 10 and after 20 s in turn."""
 LONGEST_GAP = 60.0
 """Seconds between two readings of power that are joined: twice the exporter's own interval."""
 BUSY_WORDS = f"{BUSY}: time in which any kernel ran"
@@ -99,6 +101,8 @@ class _Window:
     start: float
     end: float
     every: Mapping[Device, Sequence[Collection]]
+    look: float
+    """Seconds between two looks, as a rule."""
 
     @property
     def length(self) -> float:
@@ -117,16 +121,18 @@ class _Window:
         found = sum(1 for points in series.values() if points)
         if found < len(series):
             return f"the exporter shows {name} of {found} of its {len(series)} accelerators"
-        return next((why for device, points in series.items() if (why := self._gap(name, device, points))), None)
+        for device, points in series.items():
+            if len(points) < LEAST:
+                return f"the exporter collected {name} of {device.uuid} {len(points)} times, and {LEAST} are needed"
+        return next((why for device in series if (why := self._gap(name, device))), None)
 
-    def _gap(self, name: str, device: Device, points: Points) -> str | None:
-        """Why the points do not tell of the whole window: they are few, or none came for long, as of a device that has
-        gone or does not answer any more."""
-        if len(points) < LEAST:
-            return f"the exporter collected {name} of {device.uuid} {len(points)} times, and {LEAST} are needed"
-        silence = max(b - a for a, b in pairwise([self.start, *points, self.end]))
-        usual = median(b - a for a, b in pairwise(points))
-        if silence <= max(USUAL_GAPS * usual, (1 - COVERED) * self.length):
+    def _gap(self, name: str, device: Device) -> str | None:
+        """Why the points do not tell of the whole window: none came for long, as of a device that has gone or does not
+        answer any more."""
+        seen = [second for second in _points(self.every[device], name) if self.start <= second <= self.end]
+        silence = max(b - a for a, b in pairwise([self.start, *seen, self.end]))
+        usual = median(b - a for a, b in pairwise(seen))
+        if silence <= max(USUAL_GAPS * usual + self.look, (1 - COVERED) * self.length):
             return None
         return (
             f"the exporter had no new {name} of {device.uuid} for {silence:.0f} s of the window of {self.length:.0f} s"
@@ -137,7 +143,8 @@ def use_of_pod(looks: Sequence[Look], window: tuple[float, float], accelerators:
     """Of one pod. `looks`: in order, also some before and after the window, which is in seconds of their clock."""
     start, end = window
     shown = {device for look in looks if start <= look.seconds <= end for device in devices_of(look.values)}
-    seen = _Window(start, end, {device: tuple(collected(looks, device)) for device in sorted(shown)})
+    look = median([b.seconds - a.seconds for a, b in pairwise(looks)] or [0.0])
+    seen = _Window(start, end, {device: tuple(collected(looks, device)) for device in sorted(shown)}, look)
     fewest = min((len(seen.inside(device)) for device in seen.every), default=0)
     if fewest < LEAST:
         return AcceleratorUse.nothing(

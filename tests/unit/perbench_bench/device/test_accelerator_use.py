@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import pytest
 
@@ -143,6 +144,18 @@ def without(gone: Callable[[Device, str, float], bool], devices: Sequence[Device
         )
         for look in looks(every=1, collects=1, devices=devices)
     ]
+
+
+@pytest.mark.parametrize("collects", [0.3, 0.9, 1.0, 1.26, 1.5, 1.9, 2.5, 7.3])
+def test_whoever_looks_every_second_sees_no_gap(collects: float) -> None:
+    """However the two intervals lie to each other: what is new is seen up to a second late, and was not missing."""
+    step = max(1.0, collects)
+    tenths = [number / 10 for number in range(10)]
+    for length, first, start in product((6.2, 8.6, 10.7), tenths, tenths):
+        window = (10 * step + start * step, (10 + start + length) * step)
+        seen = looks(1.0, collects, start=first, end=window[1], of=lambda _, second: 1 + second)
+        use = use_of_pod(seen, window, 1)
+        assert (use.held.reason, use.busy.reason) == (None, None), (length, first, start)
 
 
 def test_a_device_that_goes_away_in_the_middle_leaves_no_figure() -> None:
