@@ -15,7 +15,7 @@ from perbench.api.per import LatencyBasis, MemoryBasis
 from perbench.api.pods import Resources
 from perbench.api.rules import ApiObject
 from perbench.api.serving import EnvVar, PrefixCache, Runtime, Serving
-from perbench.api.tasks import TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 from perbench.api.text import Name
 
 if TYPE_CHECKING:
@@ -208,9 +208,17 @@ def execution_of(spec: "BenchmarkSpec") -> ExecutionSpec:
 
 def limit_of(task: TaskSpec) -> int | None:
     """Items measured per repeat, as far as the benchmark alone tells. None: all that the task has."""
-    if task.dataset is not None and task.dataset.inline is not None:
-        return min(task.limit or len(task.dataset.inline), len(task.dataset.inline))
+    there = _items_of(task)
+    if there is not None:
+        return min(task.limit or there, there)
     return task.limit or (SYNTHETIC_LIMIT if task.synthetic is not None else None)
+
+
+def _items_of(task: TaskSpec) -> int | None:
+    """Items that a task has. None: as many as are asked for, or as a file elsewhere has."""
+    if task.preset is not None:
+        return PRESET_ITEMS[task.preset]
+    return len(task.dataset.inline) if task.dataset is not None and task.dataset.inline is not None else None
 
 
 def max_tokens_of(task: TaskSpec) -> int:

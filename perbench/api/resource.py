@@ -14,7 +14,7 @@ from perbench.api.per import PerSpec
 from perbench.api.rules import ApiObject, ListMap, Rule
 from perbench.api.serving import Serving
 from perbench.api.status import Status
-from perbench.api.tasks import TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 from perbench.api.text import OBJECT_NAME
 
 GROUP = "perbench.dev"
@@ -26,11 +26,15 @@ RUN_ANNOTATION = "perbench.dev/run"
 MAX_CELLS = 128
 """Models x tasks at most: what keeps the status under 128 KiB."""
 
-_COUNT = (
-    "(has(task.dataset) && has(task.dataset.inline)"
-    " && (!has(task.limit) || task.limit > size(task.dataset.inline)) ? size(task.dataset.inline)"
-    f" : has(task.limit) ? task.limit : has(task.synthetic) ? {defaults.SYNTHETIC_LIMIT} : 1000000)"
+_UNKNOWN = 1_000_000
+"""Stands in CEL for a number of items that only the bench pod finds out."""
+_ASKED = f"(has(task.limit) ? task.limit : has(task.synthetic) ? {defaults.SYNTHETIC_LIMIT} : {_UNKNOWN})"
+_OF_PRESETS = "".join(f"task.preset == '{preset}' ? {items} : " for preset, items in PRESET_ITEMS.items())
+_THERE = (
+    "(has(task.dataset) && has(task.dataset.inline) ? size(task.dataset.inline)"
+    f" : !has(task.preset) ? {_UNKNOWN} : {_OF_PRESETS}{_UNKNOWN})"
 )
+_HAVE = ", ".join(f"{preset} has {items}" for preset, items in PRESET_ITEMS.items())
 _LEAST_ITEMS = (
     f"(has(self.load) && has(self.load.rate) ? {defaults.OPEN_LOOP_ITEMS}"
     f" : {defaults.ITEMS_PER_SLOT} * (has(self.load) && has(self.load.concurrency)"
@@ -73,9 +77,9 @@ class BenchmarkSpec(ApiObject):
         ),
         Rule(
             message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set; 20 with"
-            " load.rate), else filling and draining the loop is what gets measured: raise the items and their limit,"
-            " or lower the concurrency",
-            cel=f"self.tasks.all(task, {_COUNT} >= {_LEAST_ITEMS})",
+            f" load.rate; {_HAVE}), else filling and draining the loop is what gets measured: raise the items and"
+            " their limit, or lower the concurrency",
+            cel=f"self.tasks.all(task, {_ASKED} >= {_LEAST_ITEMS} && {_THERE} >= {_LEAST_ITEMS})",
             holds=lambda s: _first_short_task(s) is None,
             field="tasks",
             where=lambda s: ("tasks", _first_short_task(s) or 0),

@@ -14,7 +14,7 @@ from perbench.api.load import Arrival, ClientSpec, PromptApi, WarmupSpec
 from perbench.api.reference import api_fields
 from perbench.api.resource import BenchmarkSpec, to_data
 from perbench.api.serving import Runtime, Serving
-from perbench.api.tasks import TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 
 MODELS = [{"name": "a", "model": "gpt2"}, {"name": "b", "model": "gpt2"}]
 TASKS = [{"name": "topics", "preset": "PackagedTopics"}]
@@ -215,8 +215,9 @@ FILE = {"dataset": {"file": "a.jsonl", "scoring": {"scorer": "F1"}}}
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        ({"preset": "PackagedTopics"}, None),
+        ({"preset": "PackagedTopics"}, 48),
         ({"preset": "PackagedTopics", "limit": 7}, 7),
+        ({"preset": "PackagedAnswers", "limit": 128}, 48),
         (FILE, None),
         (FILE | {"limit": 7}, 7),
         (SYNTHETIC, 200),
@@ -258,3 +259,6 @@ def test_descriptions_tell_the_defaults() -> None:
     assert f"in local mode {defaults.LOCAL_ROUNDS}" in told["spec.execution.rounds"]
     assert f"extra stage of {defaults.UNLOADED_REQUESTS} requests" in told["spec.per.latencyBasis"]
     assert f"synthetic: {defaults.SYNTHETIC_LIMIT}" in told["spec.tasks[].limit"]
+    (items,) = set(PRESET_ITEMS.values())
+    most = items // defaults.ITEMS_PER_SLOT
+    assert f"{items} items, which is enough for a `load.concurrency` of {most}" in told["spec.tasks[].preset"]
