@@ -36,6 +36,9 @@ MAX_SECONDS = 1800
 ROUNDS = 1
 LOCAL_ROUNDS = 3
 RUNTIME = Runtime.TGI
+OF_A_RUNTIME = ("image", "args")
+"""Fields of `serving` that mean something to one model server only. Not `env`, whose variables are often meant for what
+all of them use (the hub, proxies, drivers) and are not looked at by the others."""
 API = PromptApi.COMPLETION
 LATENCY_BASIS = LatencyBasis.REQUEST
 MEMORY_BASIS = MemoryBasis.FOOTPRINT
@@ -155,13 +158,18 @@ def _concurrency(load: LoadSpec) -> int | None:
 def serving_of(spec: "BenchmarkSpec", model: "ModelSpec", platform: Serving | None = None) -> Serving | None:
     """How `model` is served: its own `serving` over the benchmark's over the platform's. None for an endpoint.
 
-    `runtime`, `args`, `env`, `replicas` and `prefix_cache` are always filled.
+    What is of one model server only (`OF_A_RUNTIME`) comes from those of them whose runtime is the model's. `runtime`,
+    `args`, `env`, `replicas` and `prefix_cache` are always filled.
     """
     if model.endpoint is not None:
         return None
-    start = Serving(runtime=RUNTIME, args=(), env=(), replicas=1, prefix_cache=PrefixCache.OFF)
-    layers = [layer for layer in (platform, spec.serving, model.serving) if layer is not None]
-    return reduce(_over, layers, start)
+    layers = [Serving(runtime=RUNTIME, args=(), env=(), replicas=1, prefix_cache=PrefixCache.OFF)]
+    for upper in (platform, spec.serving, model.serving):
+        if upper is not None:
+            layers.append(upper.model_copy(update={"runtime": upper.runtime or layers[-1].runtime}))
+    runtime, without = layers[-1].runtime, dict.fromkeys(OF_A_RUNTIME)
+    of_others = [layer if layer.runtime is runtime else layer.model_copy(update=without) for layer in layers[1:]]
+    return reduce(_over, of_others, layers[0])
 
 
 def _over(lower: Serving, upper: Serving) -> Serving:

@@ -76,6 +76,15 @@ class BenchmarkSpec(ApiObject):
             field="per.reference",
         ),
         Rule(
+            message="serving.image and serving.args are those of one model server, and models name theirs: set"
+            " serving.runtime, so that it is known for which models they hold",
+            cel="!has(self.serving) || has(self.serving.runtime)"
+            " || (!has(self.serving.image) && !has(self.serving.args))"
+            " || !self.models.exists(model, has(model.serving) && has(model.serving.runtime))",
+            holds=lambda s: not _unclear(s),
+            field="serving",
+        ),
+        Rule(
             message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set; 20 with"
             f" load.rate; {_HAVE}), else filling and draining the loop is what gets measured: raise the items and"
             " their limit, or lower the concurrency",
@@ -155,6 +164,14 @@ def to_data(value: BaseModel) -> dict[str, JsonValue]:
 def counted(count: int, noun: str) -> str:
     """`1 model`, `2 models`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _unclear(spec: BenchmarkSpec) -> bool:
+    """Whether `serving` has what is of one runtime without saying of which, and models have runtimes of their own."""
+    common = spec.serving
+    if common is None or common.runtime is not None or (common.image is None and common.args is None):
+        return False
+    return any(model.serving is not None and model.serving.runtime is not None for model in spec.models)
 
 
 def _first_short_task(spec: BenchmarkSpec) -> int | None:

@@ -50,6 +50,14 @@ def test_an_endpoint_is_served_by_somebody_else() -> None:
     assert small([ENDPOINT]).served is None
 
 
+def test_an_image_of_the_platform_is_that_of_its_own_server() -> None:
+    platform = {"serving": {"image": "mirror/tgi:3.3.7"}}
+    vllm = [{"name": "a", "model": "org/a", "serving": {"runtime": "VLLM"}}]
+    found = served(small(vllm, platform))
+    assert (found.runtime.name, found.image) == (Runtime.VLLM, served(small(vllm)).image)
+    assert served(small(platform=platform)).image == "mirror/tgi:3.3.7"
+
+
 def test_models_are_served_by_tgi_unless_the_benchmark_says_otherwise() -> None:
     found = served(small())
     assert (found.runtime.name, found.image) == (

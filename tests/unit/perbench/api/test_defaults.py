@@ -105,6 +105,54 @@ def test_a_models_serving_replaces_runtime_and_args_and_merges_env() -> None:
     assert (second.runtime, second.args) == (Runtime.VLLM, ("--x",))
 
 
+def of(runtime: str) -> dict[str, object]:
+    return {"image": f"mirror/{runtime.lower()}:1", "args": [f"--of-{runtime.lower()}"]}
+
+
+def named(runtime: str) -> dict[str, object]:
+    return {"runtime": runtime, **of(runtime)}
+
+
+@pytest.mark.parametrize(
+    ("platform", "common", "own", "expected"),
+    [
+        (of("TGI"), {}, {}, "tgi"),
+        (of("TGI"), {}, {"runtime": "VLLM"}, None),
+        (of("TGI"), {"runtime": "VLLM"}, {}, None),
+        (of("TGI"), {"runtime": "VLLM"}, {"runtime": "TGI"}, "tgi"),
+        (named("VLLM"), {}, {}, "vllm"),
+        (named("VLLM"), {"runtime": "VLLM"}, {}, "vllm"),
+        (named("VLLM"), {"runtime": "TGI"}, {}, None),
+        (named("VLLM"), {"runtime": "TGI"}, {"runtime": "VLLM"}, "vllm"),
+        ({}, named("Custom"), {"runtime": "Custom"}, "custom"),
+        ({}, named("Custom"), {"runtime": "SGLang"}, None),
+        (of("TGI"), {"runtime": "VLLM"}, of("VLLM"), "vllm"),
+        (of("TGI"), named("VLLM"), named("SGLang"), "sglang"),
+    ],
+)
+def test_image_and_args_hold_for_models_of_their_own_runtime(
+    platform: dict[str, object], common: dict[str, object], own: dict[str, object], expected: str | None
+) -> None:
+    """The example of vLLM against TGI, in a cluster that has a registry's own copy of one of them."""
+    given = spec(models=[MODELS[0] | {"serving": own}], serving=common)
+    serving = serving_of(given, given.models[0], Serving.model_validate(platform))
+    assert serving is not None
+    image, args = (f"mirror/{expected}:1", (f"--of-{expected}",)) if expected else (None, ())
+    assert (serving.image, serving.args) == (image, args)
+
+
+def test_what_is_of_no_one_server_holds_for_every_runtime() -> None:
+    common = {
+        "runtime": "TGI",
+        "env": [{"name": "HF_HUB_OFFLINE", "value": "1"}],
+        **{name: value for name, (value, _) in REPLACED.items() if name != "image"},
+    }
+    given = spec(models=[MODELS[0] | {"serving": {"runtime": "VLLM"}}], serving=common)
+    serving = serving_of(given, given.models[0])
+    assert serving is not None
+    assert to_data(serving) == common | {"runtime": "VLLM", "args": []}
+
+
 def test_nobody_serves_an_endpoint() -> None:
     given = spec(models=[{"name": "a", "endpoint": {"url": "http://a", "protocol": "TGI"}}], serving={"args": ["--x"]})
     assert serving_of(given, given.models[0]) is None
