@@ -9,10 +9,10 @@ from perbench.api.baseline import BaselineRef
 from perbench.api.capacity import CapacitySpec
 from perbench.api.execution import ExecutionSpec
 from perbench.api.load import LoadSpec
-from perbench.api.models import ModelSpec
+from perbench.api.models import ModelSpec, Protocol
 from perbench.api.per import PerSpec
 from perbench.api.rules import ApiObject, ListMap, Rule
-from perbench.api.serving import Serving
+from perbench.api.serving import Runtime, Serving
 from perbench.api.status import Status
 from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 from perbench.api.text import OBJECT_NAME
@@ -39,6 +39,19 @@ _LEAST_ITEMS = (
     f"(has(self.load) && has(self.load.rate) ? {defaults.OPEN_LOOP_ITEMS}"
     f" : {defaults.ITEMS_PER_SLOT} * (has(self.load) && has(self.load.concurrency)"
     f" ? self.load.concurrency : {defaults.CONCURRENCY}))"
+)
+_TOKENS = (
+    "(has(task.synthetic) ? task.synthetic.outputTokens"
+    f" : has(task.maxTokens) ? task.maxTokens : {defaults.MAX_TOKENS})"
+)
+_IS_TGI = (
+    "(has(model.endpoint) ? model.endpoint.protocol == 'TGI'"
+    " : has(model.serving) && has(model.serving.runtime) ? model.serving.runtime == 'TGI'"
+    " : has(self.serving) && has(self.serving.runtime) && self.serving.runtime == 'TGI')"
+)
+TGI_LENGTHS = (
+    f"TGI computes an answer in pieces of {defaults.TGI_PIECE} tokens and ends none of them for its length: above"
+    f" {defaults.TGI_PIECE} give a multiple of {defaults.TGI_PIECE} as maxTokens, or outputTokens if synthetic"
 )
 
 
@@ -83,6 +96,14 @@ class BenchmarkSpec(ApiObject):
             " || !self.models.exists(model, has(model.serving) && has(model.serving.runtime))",
             holds=lambda s: not _unclear(s),
             field="serving",
+        ),
+        Rule(
+            message=TGI_LENGTHS,
+            cel=f"!self.models.exists(model, {_IS_TGI}) || self.tasks.all(task, {_TOKENS} <= {defaults.TGI_PIECE}"
+            f" || {_TOKENS} % {defaults.TGI_PIECE} == 0)",
+            holds=lambda s: not any(_is_tgi(s, model) for model in s.models) or _first_unkept_length(s) is None,
+            field="tasks",
+            where=lambda s: ("tasks", _first_unkept_length(s) or 0),
         ),
         Rule(
             message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set; 20 with"
@@ -172,6 +193,18 @@ def _unclear(spec: BenchmarkSpec) -> bool:
     if common is None or common.runtime is not None or (common.image is None and common.args is None):
         return False
     return any(model.serving is not None and model.serving.runtime is not None for model in spec.models)
+
+
+def _is_tgi(spec: BenchmarkSpec, model: ModelSpec) -> bool:
+    """Whether the benchmark itself says that TGI serves the model. Where it says nothing, the cluster may."""
+    if model.endpoint is not None:
+        return model.endpoint.protocol is Protocol.TGI
+    common = spec.serving.runtime if spec.serving else None
+    return ((model.serving.runtime if model.serving else None) or common) is Runtime.TGI
+
+
+def _first_unkept_length(spec: BenchmarkSpec) -> int | None:
+    return next((index for index, task in enumerate(spec.tasks) if not defaults.is_kept_by_tgi(task)), None)
 
 
 def _first_short_task(spec: BenchmarkSpec) -> int | None:

@@ -133,7 +133,8 @@ class Synthetic(ApiObject):
     input_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
     """Length of each prompt. Random text is fitted to it during warm-up, by the server's own count."""
     output_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Length of each output; at most that where the server cannot be told to go on."""
+    """Length of each output; at most that where the server cannot be told to go on. With TGI above 1024 a multiple of
+    1024."""
 
 
 class TaskSpec(ApiObject):
@@ -152,7 +153,8 @@ class TaskSpec(ApiObject):
     """Items measured per repeat, at least 4 x `load.concurrency`; no more than the task has. Default all; synthetic:
     200."""
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Output tokens at most. Default 256. Not with `synthetic`, whose `outputTokens` says it."""
+    """Output tokens at most; with TGI above 1024 a multiple of 1024. Default 256. Not with `synthetic`, whose
+    `outputTokens` says it."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

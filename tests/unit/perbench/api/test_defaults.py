@@ -307,6 +307,8 @@ def test_descriptions_tell_the_defaults() -> None:
     assert f"in local mode {defaults.LOCAL_ROUNDS}" in told["spec.execution.rounds"]
     assert f"extra stage of {defaults.UNLOADED_REQUESTS} requests" in told["spec.per.latencyBasis"]
     assert f"synthetic: {defaults.SYNTHETIC_LIMIT}" in told["spec.tasks[].limit"]
+    for path in ("spec.tasks[].maxTokens", "spec.tasks[].synthetic.outputTokens"):
+        assert f"TGI above {defaults.TGI_PIECE} a multiple of {defaults.TGI_PIECE}" in told[path]
     (items,) = set(PRESET_ITEMS.values())
     most = items // defaults.ITEMS_PER_SLOT
     assert f"{items} items, which is enough for a `load.concurrency` of {most}" in told["spec.tasks[].preset"]
