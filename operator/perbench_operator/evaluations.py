@@ -22,6 +22,10 @@ class Evaluations:
         # One thread: two would not be faster, and take twice the memory and twice as long for the loop to get its turn.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluations")
 
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._last)
+
     async def of(self, situation: Situation) -> Evaluation | None:
         """What the records of the situation come to. None: there is nothing to evaluate.
 

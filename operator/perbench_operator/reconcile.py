@@ -60,13 +60,13 @@ class Reconciler:
         self.grafana: Teller | None = None
         """None: Grafana is told nothing."""
         self.looks = Reconciles()
+        self.evaluations = Evaluations()
         self._api = api
         self._cache = cache
         self._configuration = configuration
         self._clock = clock
         self._now = now
         self._records = RecordCache(api)
-        self._evaluations = Evaluations()
         self._applier = Applier(api, self._records)
         self._lookup = Lookup(api, clock, read_nodes=configuration.read_nodes)
         self._starting: set[str] = set()
@@ -159,7 +159,7 @@ class Reconciler:
     def _forget_run(self, uid: str, but: str | None = None) -> None:
         """Drop what is known of a benchmark's runs, but for one."""
         self._records.forget(uid, but)
-        self._evaluations.forget(uid, but)
+        self.evaluations.forget(uid, but)
 
     def _needs_looks(self, uid: str) -> bool:
         """Whether it is looked at now and then, for a watch may lose something: as long as it takes part in anything.
@@ -326,7 +326,7 @@ class Reconciler:
             exporters=await self._lookup.exporters(benchmark.spec, snapshot, run, children),
             baseline=await read_baseline(self._api, benchmark) if needs_baseline(benchmark) else None,
         )
-        evaluation = await self._evaluations.of(situation)
+        evaluation = await self.evaluations.of(situation)
         return replace(  # last, and nothing is waited for until it is decided: others may start a model meanwhile
             situation,
             evaluation=evaluation,

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -88,8 +87,8 @@ class RecordCache:
 
     async def _understood(self, pool: ValuePool, body: dict[str, Any]) -> ModelObject:
         """Beside the loop: the largest take a quarter of a second."""
-        understand = partial(_understood, pool, body.get("binaryData"))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, understand)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, compact_object, pool, body.get("binaryData"))
 
     def drop(self, run: RunIdentity, model: str) -> None:
         """A results object is not there any more: it is asked for again."""
@@ -106,7 +105,8 @@ class RecordCache:
         return self._runs.setdefault((run.uid, run.run_id), _OfRun())
 
 
-def _understood(pool: ValuePool, binary_data: dict[str, str] | None) -> ModelObject:
+def compact_object(pool: ValuePool, binary_data: dict[str, str] | None) -> ModelObject:
+    """What is in a results object, in little memory."""
     return pool.compact(read_object(binary_data))
 
 

@@ -31,12 +31,12 @@ from tests.support.in_memory_api import InMemoryApi
 from tests.support.results import ANSWERS, TOPICS, Shape, stage
 
 PLATFORM = Platform(version="1.0", bench_image="registry.example.org/perbench/bench:1.0")
-NAMESPACE, UID = "team", "u-1"
+NAMESPACE, NAME = "team", "large"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def benchmark(models: int, tasks: int, items: int, **changes: Any) -> dict[str, Any]:
-    """The resource; `changes` to the spec."""
+def benchmark(models: int, tasks: int, items: int, *, name: str = NAME, uid: str = "u-1") -> dict[str, Any]:
+    """The resource."""
     spec = {
         "models": [
             {"name": f"m{number:02}", "endpoint": {"url": "http://models:8080", "protocol": "TGI"}}
@@ -44,21 +44,20 @@ def benchmark(models: int, tasks: int, items: int, **changes: Any) -> dict[str, 
         ],
         "tasks": [{"name": f"t{number:02}", "preset": "PackagedTopics", "limit": items} for number in range(tasks)],
         "load": {"concurrency": 4, "repeats": 3},
-        **changes,
     }
-    metadata = {"name": "large", "namespace": NAMESPACE, "uid": UID, "generation": 1}
+    metadata = {"name": name, "namespace": NAMESPACE, "uid": uid, "generation": 1}
     return {"apiVersion": "perbench.dev/v1alpha1", "kind": KIND, "metadata": metadata, "spec": spec}
 
 
 class LargeRun:
     """The API, and what is left of the last launch."""
 
-    def __init__(self, models: int, tasks: int, items: int, **changes: Any) -> None:
+    def __init__(self, models: int, tasks: int, items: int, uid: str = "u-1") -> None:
         self.api = InMemoryApi()
-        self.uid = UID
+        self.uid = uid
         self._items = items
         self._chance = np.random.default_rng(1)
-        body = benchmark(models, tasks, items, **changes)
+        body = benchmark(models, tasks, items, uid=uid)
         self._begin(body)
         spec = read_benchmark(body).spec
         assert spec is not None
@@ -98,9 +97,21 @@ class LargeRun:
         operator.received("ConfigMap", "MODIFIED", progress)
         return bool(self._left)
 
+    def edit(self, operator: Reconciler, **spec: Any) -> None:
+        """A user changes the spec, and the operator hears of it."""
+        body = self.body
+        metadata = body["metadata"] | {"generation": body["metadata"]["generation"] + 1}
+        operator.received(KIND, "MODIFIED", self.api.put(body | {"metadata": metadata, "spec": body["spec"] | spec}))
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The benchmark, as the API has it."""
+        return self.api.objects[KIND, NAMESPACE, NAME]
+
+    @property
     def status(self) -> dict[str, Any]:
         """Of the benchmark."""
-        found: dict[str, Any] = self.api.objects[KIND, NAMESPACE, "large"]["status"]
+        found: dict[str, Any] = self.body["status"]
         return found
 
     def _begin(self, body: dict[str, Any]) -> None:
