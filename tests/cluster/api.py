@@ -17,7 +17,7 @@ ASK_SECONDS = 15.0
 PAUSE_SECONDS = 0.1
 COMMAND_SECONDS = 300.0
 """For one command, which takes less than one: on a machine that stands still now and then much longer."""
-AGAIN_SECONDS = 60.0
+AGAIN_SECONDS, AGAIN_PAUSE_SECONDS = 60.0, 1.0
 """A command that met an API server which does not answer for the moment is tried again for so long."""
 UNSENT = re.compile(r"connection refused|TLS handshake timeout|dial tcp .* i/o timeout|network is unreachable")
 """What kubectl says where nobody has heard what it was to do."""
@@ -110,7 +110,7 @@ class Kubectl:
         while (done := self.run(*arguments, document=document, seconds=seconds)).returncode:
             if not _may_pass(arguments[0], done.stderr) or time.monotonic() > deadline:
                 raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-            time.sleep(1.0)
+            time.sleep(AGAIN_PAUSE_SECONDS)
         return done.stdout
 
     def get(self, *arguments: str) -> Any:
