@@ -105,11 +105,11 @@ async def operate(configuration: OperatorConfiguration) -> None:
             logger.info("watching %s; probes on port %d, metrics on port %d", where, probes, metrics)
             loops = [group.create_task(ask(benchmarks, health, clock, answered))]
             await answered.wait()
-            await discovered(api)
             try:
                 await prime(api, cache, scope)
             except (AnswerError, UnavailableError) as error:
                 raise UnavailableError(f"what runs have made cannot be listed: {error}") from error
+            await discovered(api)
             loops.append(group.create_task(reconciler.work(lambda: health.tick(clock()))))
             loops.append(group.create_task(sweep(api, scope, reconciler.listed)))
             if teller is not None:
