@@ -9,9 +9,7 @@ TIMES = 6
 Measured = TypeVar("Measured")
 
 
-def compared(
-    measure: Callable[[], Measured], compare: Callable[[Measured], object], times: int = TIMES
-) -> Measured:
+def compared(measure: Callable[[], Measured], compare: Callable[[Measured], object], times: int = TIMES) -> Measured:
     """Measure, and measure again until the comparison of times holds once. Gives what held.
 
     Who waits for a core is late now and then; a stamp at the wrong place is wrong every time. What `measure` asserts
