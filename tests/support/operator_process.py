@@ -33,7 +33,7 @@ class OperatorProcess:
     def ask(self, path: str, port: int | None = None) -> tuple[int, str]:
         """Status and text of a probe's route, or of one at another port; 0 where nothing answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=20) as answer:
                 return answer.status, answer.read().decode().strip()
         except urllib.error.HTTPError as error:
             with error:

@@ -285,10 +285,12 @@ def test_without_xllamacpp_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 PARENT = """
-import sys, threading, time
+import signal, sys, threading, time
 from pathlib import Path
 from perbench.local.server import ServerStart, start_server
 from perbench.runtimes.llamacpp_local import LocalSettings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 
 def start():
     global server
