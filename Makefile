@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 GRAFANA := .venv-grafana
 EXAMPLE ?= examples/quickstart.yaml
 SMOKE ?= tests/e2e/test_smoke.py
+PYTEST := $(BIN)/python -m pytest -q $(RERUN)
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 UPGRADE ?= --upgrade
@@ -43,15 +44,15 @@ run: $(VENV)/.run  ## measure a small model served several ways, and compare (ab
 
 test: $(VENV)/.dev $(GRAFANA)/.done  ## tests of all levels; on Debian as root it installs the system packages they need
 	@tests/system-packages.sh
-	$(BIN)/python -m pytest -q tests/unit tests/browser tests/charts tests/apiserver tests/cluster $(SMOKE)
+	$(PYTEST) tests/unit tests/browser tests/charts tests/apiserver tests/cluster $(SMOKE)
 
 e2e: $(VENV)/.dev  ## whole runs of the operator on a Kubernetes node, good ones and failing ones (root)
 	@tests/system-packages.sh
-	$(BIN)/python -m pytest -q -m "not slow" tests/e2e
+	$(PYTEST) -m "not slow" tests/e2e
 
 e2e-all: $(VENV)/.dev  ## the same with what takes minutes for one thing: examples/cluster-quickstart.yaml
 	@tests/system-packages.sh
-	$(BIN)/python -m pytest -q tests/e2e
+	$(PYTEST) tests/e2e
 
 cluster: $(VENV)/.dev  ## bring up a Kubernetes node with images and charts; prints what a shell needs (root)
 	@tests/system-packages.sh
