@@ -47,7 +47,7 @@ def run(url: str, plan: ArrivalPlan, *, measured: int, tokens: int = 4, warmup: 
         await OpenLoop(wire, feed, ran, plan.max_in_flight, session.clock).run()
         return ran
 
-    return uvloop.run(asyncio.wait_for(work(), 60))
+    return uvloop.run(asyncio.wait_for(work(), 180))
 
 
 def test_requests_leave_when_they_are_due() -> None:
