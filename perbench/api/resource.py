@@ -50,8 +50,8 @@ _IS_TGI = (
     " : has(self.serving) && has(self.serving.runtime) && self.serving.runtime == 'TGI')"
 )
 TGI_LENGTHS = (
-    f"TGI computes an answer in pieces of {defaults.TGI_PIECE} tokens and ends none of them for its length: above"
-    f" {defaults.TGI_PIECE} give a multiple of {defaults.TGI_PIECE} as maxTokens, or outputTokens if synthetic"
+    f"answers of TGI are computed in pieces of {defaults.TGI_PIECE} tokens, none of which ends for the answer's length:"
+    f" above {defaults.TGI_PIECE} give a multiple of {defaults.TGI_PIECE} as maxTokens, or outputTokens if synthetic"
 )
 
 

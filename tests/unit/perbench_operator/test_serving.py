@@ -55,7 +55,7 @@ def test_a_length_of_answers_that_tgi_does_not_keep_is_refused() -> None:
     long = {"name": "long", "synthetic": {"inputTokens": 8, "outputTokens": 1100}}
     reason, message = refusal(small(tasks=[long]))
     assert reason == "InvalidServing"
-    assert message.startswith("model a: task long: TGI ")
+    assert message.startswith("model a: task long: answers of TGI ")
     assert "1024" in message
     platform = {"serving": {"runtime": "VLLM"}}
     assert served(small(platform=platform, tasks=[long])).runtime.name is Runtime.VLLM
