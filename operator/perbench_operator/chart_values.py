@@ -190,7 +190,9 @@ class NetworkPolicies(Document):
     """Whether connections to the operator are denied, but those of `monitoring`. Probes come from its own node, which
     is always allowed."""
     monitoring: Peers = ()
-    """NetworkPolicyPeers that may read the operator's metrics. Empty: nobody."""
+    """NetworkPolicyPeers that may read the operator's metrics. Empty: nobody; with `monitoring.serviceMonitor` or
+    `monitoring.prometheusRule`, which say that they are read, every pod of the cluster. Name your Prometheus, and where
+    it is in no pod's network (hostNetwork, another cluster) its address, as an `ipBlock`."""
     egress: Egress = Egress()
     """Connections from the operator."""
     models: ModelNetwork = ModelNetwork()
@@ -255,9 +257,9 @@ class Monitoring(Document):
     pod_monitor: PodMonitor = PodMonitor()
     """A PodMonitor for the bench pods."""
     service_monitor: ServiceMonitor = ServiceMonitor()
-    """A ServiceMonitor for the operator."""
+    """A ServiceMonitor for the operator. `networkPolicy.monitoring` says who is let in."""
     prometheus_rule: PrometheusRule = PrometheusRule()
-    """Alerts."""
+    """Alerts. One of them is that nobody reads the operator: `networkPolicy.monitoring` says who is let in."""
 
 
 class Dashboards(Document):
