@@ -161,6 +161,13 @@ def configuration(manifests: str) -> dict[str, Any]:
     return read
 
 
+def test_the_value_that_confines_models_is_the_one_that_the_manual_names(helm: Helm) -> None:
+    manual = (CHARTS.parent / "docs/operations.md").read_text()
+    (name,) = re.findall(r"They may reach everything, unless the chart value `([\w.]+)` says otherwise", manual)
+    confined = configuration(helm.template("perbench", *MINIMAL, "--set", f"{name}.enabled=true"))
+    assert confined["platform"]["network"]["egress"] == []
+
+
 def test_without_a_grafana_nothing_of_it_is_there(helm: Helm) -> None:
     manifests = helm.template("perbench", *MINIMAL)
     assert "grafana" not in manifests

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -51,6 +52,14 @@ def test_no_object_is_open_but_those_of_kubernetes() -> None:
 def test_every_value_is_described() -> None:
     for value in leaves(values_of(ChartValues())):
         assert value.description.endswith("."), value.path
+
+
+def test_the_values_that_the_manual_names_are_there() -> None:
+    known = {".".join(value.path[:length]) for value in leaves(values_of(ChartValues())) for length in range(1, 9)}
+    roots = "|".join(value.path[0] for value in values_of(ChartValues()))
+    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")):
+        named = set(re.findall(rf"`((?:{roots})\.[\w.]+)(?:[:=][^`]*)?`", page.read_text(encoding="utf-8")))
+        assert named <= known, page.name
 
 
 def test_the_template_differs_from_the_crd_by_what_keeps_it() -> None:
