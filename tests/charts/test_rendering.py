@@ -168,6 +168,17 @@ def test_the_value_that_confines_models_is_the_one_that_the_manual_names(helm: H
     assert confined["platform"]["network"]["egress"] == []
 
 
+def test_the_operator_is_confined_also_where_everybody_may_reach_it(helm: Helm) -> None:
+    """Whoever sets `networkPolicy.egress.enabled` and nothing else would think that it is."""
+    reached = ("--set", "networkPolicy.enabled=false")
+    assert of_kind(helm.template("perbench", *MINIMAL, *reached), "NetworkPolicy") == []
+    confined = helm.template("perbench", *MINIMAL, *reached, "--set", "networkPolicy.egress.enabled=true")
+    (policy,) = of_kind(confined, "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+    assert "ingress" not in policy["spec"]
+    assert policy["spec"]["egress"] == [{"ports": [{"port": port, "protocol": "TCP"} for port in (443, 6443)]}]
+
+
 def test_without_a_grafana_nothing_of_it_is_there(helm: Helm) -> None:
     manifests = helm.template("perbench", *MINIMAL)
     assert "grafana" not in manifests
