@@ -97,7 +97,7 @@ class PullSecret(Document):
 class Watch(Document):
     """What the operator watches."""
 
-    namespaces: Annotated[Scope, Field(max_length=64)] = ()
+    namespaces: Annotated[Scope, Field(max_length=64, json_schema_extra={"uniqueItems": True})] = ()
     """Namespaces whose benchmarks are watched; each must exist, and gets a Role and a RoleBinding. Empty: all
     namespaces, by a ClusterRole. To name them is the narrower choice."""
 

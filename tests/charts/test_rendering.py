@@ -97,6 +97,7 @@ def test_without_a_registry_it_says_what_to_set(helm: Helm) -> None:
         ("imageRegistry=https://registry.example.org", "/imageRegistry"),
         ("images.operator.digest=sha256:abc", "/images/operator/digest"),
         ("watch.namespaces={Team_A}", "/watch/namespaces/0"),
+        ("watch.namespaces={team-a,team-b,team-a}", "/watch/namespaces"),
         ("operator.resources.limits.memory=much", "/operator/resources/limits/memory"),
         ("operator.probePort=0", "/operator/probePort"),
         ("operator.metricsPort=65536", "/operator/metricsPort"),
@@ -121,6 +122,13 @@ def test_values_outside_the_schema_are_refused(helm: Helm, setting: str, complai
     assert done.returncode != 0
     said = done.stderr.replace(".", "/")  # Helm 3 writes paths with dots
     assert complaint in said
+
+
+def test_one_port_for_two_things_is_refused(helm: Helm) -> None:
+    port = ("--set", "operator.metricsPort=8081")
+    done = helm.run("template", "perbench", CHARTS / "perbench", *OLDEST, *MINIMAL, *port)
+    assert done.returncode != 0
+    assert "operator.probePort and operator.metricsPort are both 8081: give each a port of its own" in done.stderr
 
 
 def test_the_chart_can_be_part_of_another(helm: Helm, tmp_path: Path) -> None:
