@@ -109,8 +109,10 @@ class RunStatus(ApiObject):
     resolved: Resolved | None = None
     """The settings it uses: what was written, and the defaults where nothing was."""
     resumed_time: Time | None = None
-    """When it last went on after a suspension or a wait in the queue: `execution.deadlines.totalSeconds` counts from
-    here."""
+    """When it last went on after a suspension or a wait in the queue."""
+    active_seconds: Count | None = None
+    """How long it had been under way before that, or before the suspension or the wait that it is in now. With the time
+    since it went on that is what `execution.deadlines.totalSeconds` limits."""
 
 
 class RefusedRun(ApiObject):

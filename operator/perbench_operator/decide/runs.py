@@ -19,6 +19,7 @@ from perbench.results import Results
 from perbench.schedule import Launch, schedule
 from perbench_operator import children as make
 from perbench_operator.decide import annotated, regression, statuses, stories
+from perbench_operator.decide.active_time import active_seconds
 from perbench_operator.decide.begin import begin, may_mend
 from perbench_operator.decide.launches import Turn, ended_launches, is_measured, take_turn
 from perbench_operator.decide.settled import Run
@@ -231,11 +232,9 @@ def _unsettled(launches: Sequence[Launch], situation: Situation, results: Result
 
 
 def _stops_everything(situation: Situation, run: Run, results: Results) -> Failure | None:
-    """Why the rest of the run is not carried out. Its time counts anew from the look that ends a wait."""
-    status = situation.benchmark.status
-    resumed = status.run.resumed_time if status and status.run else None
+    """Why the rest of the run is not carried out."""
     limit = run.deadlines.total_seconds or 0
-    if (situation.now - (resumed or results.start_time)).total_seconds() > limit and not statuses.is_idle(status):
+    if active_seconds(situation) > limit:
         message = f"the run took longer than {limit} s (execution.deadlines.totalSeconds)"
         return Failure(blame=Blame.INFRASTRUCTURE, reason="TotalDeadline", message=message)
     first = next((model.failure for model in results.models if model.failure is not None), None)

@@ -26,6 +26,7 @@ from perbench.evaluation import status as evaluated
 from perbench.failures import Blame, Failure, shorten
 from perbench.schedule import Launch
 from perbench_operator.decide import regression
+from perbench_operator.decide.active_time import with_active_time
 from perbench_operator.decide.conditions import make_condition
 from perbench_operator.decide.launches import Turn
 from perbench_operator.decide.settled import Run
@@ -36,8 +37,6 @@ from perbench_operator.serving import Refused
 MESSAGE_LIMIT = 1024
 UNDECIDED = "NotFinished"
 OF_EVERY_RUN = tuple(kind for kind in ConditionType if kind not in {ConditionType.REGRESSED, ConditionType.ANNOTATED})
-IDLE = frozenset({Phase.SUSPENDED, Phase.QUEUED})
-"""Phases in which a run waits for somebody else. That time is not its own."""
 NO_NEW_FIGURES = frozenset({"ResultsMissing", "NotComputed"})
 """Warnings that say why an edit of `per` changed no figure."""
 AT_HAND = frozenset({ModelPhase.STARTING, ModelPhase.MEASURING})
@@ -154,13 +153,9 @@ def under_way(situation: Situation, run: Run, evaluation: Evaluation | None, tur
 
     models = tuple(map(in_its_phase, base.models))
     message = turn.message if phase is None else _numbered(recorded, _total(situation, run.resolved), turn.message)
-    before = situation.benchmark.status
-    if base.run is not None and is_idle(before) and turn.phase not in IDLE:
-        base = base.model_copy(
-            update={"run": base.run.model_copy(update={"resumed_time": situation.now.replace(microsecond=0)})}
-        )
     return base.model_copy(
         update={
+            "run": with_active_time(situation, base.run, turn),
             "observed_generation": situation.benchmark.generation,
             "phase": turn.phase,
             "completion_time": None,
@@ -174,11 +169,6 @@ def under_way(situation: Situation, run: Run, evaluation: Evaluation | None, tur
             "failure": next(iter(failures.values()), None),
         }
     )
-
-
-def is_idle(status: Status | None) -> bool:
-    """Whether a run waits for its user, or for other benchmarks."""
-    return status is not None and status.phase in IDLE
 
 
 def finished(situation: Situation, run: Run, evaluation: Evaluation) -> Status:
@@ -286,7 +276,11 @@ def _of_evaluation(situation: Situation, run: Run, evaluation: Evaluation | None
         generation=benchmark.generation,
         results_name=model_object(run.identity, run.models[0], Role.RESULTS),
     )
-    update = {"version": run.platform.version, "resumed_time": named.resumed_time if named else None}
+    update = {
+        "version": run.platform.version,
+        "resumed_time": named.resumed_time if named else None,
+        "active_seconds": named.active_seconds if named else None,
+    }
     return status.model_copy(update={"run": status.run.model_copy(update=update) if status.run else None})
 
 
