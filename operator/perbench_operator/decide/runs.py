@@ -299,5 +299,5 @@ def _recompute(situation: Situation, status: Status) -> Decision:
         after = statuses.without_results(situation, status)
     else:
         after = regression.judged(situation, statuses.finished(situation, run, evaluation), results)
-    compared = regression.is_pending(status) and not regression.is_pending(after)
-    return Decision((_prune(run),) if compared else (), after)
+    # Also where it was not to be compared: the limit may have been lowered.
+    return Decision(() if regression.is_pending(after) else (_prune(run),), after)
