@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from perbench.api.defaults import MAX_IN_FLIGHT, concurrency_of, serving_of
+from perbench.api.defaults import MAX_IN_FLIGHT, concurrency_of, is_kept_by_tgi, serving_of
 from perbench.api.models import PACKAGED_PREFIX, ModelSpec
 from perbench.api.pods import Accelerator
-from perbench.api.resource import BenchmarkSpec
+from perbench.api.resource import TGI_LENGTHS, BenchmarkSpec
 from perbench.api.serving import PrefixCache, Serving
 from perbench.api.serving import Runtime as RuntimeName
 from perbench.planning import is_commit
@@ -106,6 +106,7 @@ def serve(spec: BenchmarkSpec, model: ModelSpec, platform: Platform) -> Served |
     mistake = runtime.mistake(served.duty)
     if mistake is not None:
         raise Refused("InvalidServing", f"model {model.name}: {mistake}")
+    _check_lengths(spec, model, runtime)
     if serving.pod_patch is not None and not platform.pod_patch:
         message = f"model {model.name}: serving.podPatch is not allowed in this cluster: leave it out"
         raise Refused("PolicyDenied", message)
@@ -163,6 +164,13 @@ def _check_place(model: ModelSpec) -> None:
             " the hub, a volume, or a path inside an image of your own"
         )
         raise Refused("LocalOnly", message)
+
+
+def _check_lengths(spec: BenchmarkSpec, model: ModelSpec, runtime: Runtime) -> None:
+    """The same rule of the API looks at models of which the benchmark itself says that TGI serves them."""
+    unkept = next((task for task in spec.tasks if not is_kept_by_tgi(task)), None)
+    if runtime.name is RuntimeName.TGI and unkept is not None:
+        raise Refused("InvalidServing", f"model {model.name}: task {unkept.name}: {TGI_LENGTHS}")
 
 
 def _check_accelerator(model: ModelSpec, serving: Serving, platform: Platform) -> None:

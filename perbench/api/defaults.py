@@ -15,7 +15,7 @@ from perbench.api.per import LatencyBasis, MemoryBasis
 from perbench.api.pods import Resources
 from perbench.api.rules import ApiObject
 from perbench.api.serving import EnvVar, PrefixCache, Runtime, Serving
-from perbench.api.tasks import TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 from perbench.api.text import Name
 
 if TYPE_CHECKING:
@@ -32,10 +32,16 @@ ENOUGH_ROUNDS = 3
 """From this many rounds one repeat per round is enough for an interval."""
 SYNTHETIC_LIMIT = 200
 MAX_TOKENS = 256
+TGI_PIECE = 1024
+"""Tokens of the pieces in which TGI computes an answer. It ends none of them for the answer's length: asked for 1,100
+tokens it gives 2,048."""
 MAX_SECONDS = 1800
 ROUNDS = 1
 LOCAL_ROUNDS = 3
 RUNTIME = Runtime.TGI
+OF_A_RUNTIME = ("image", "args")
+"""Fields of `serving` that mean something to one model server only. Not `env`, whose variables are often meant for what
+all of them use (the hub, proxies, drivers) and are not looked at by the others."""
 API = PromptApi.COMPLETION
 LATENCY_BASIS = LatencyBasis.REQUEST
 MEMORY_BASIS = MemoryBasis.FOOTPRINT
@@ -155,13 +161,18 @@ def _concurrency(load: LoadSpec) -> int | None:
 def serving_of(spec: "BenchmarkSpec", model: "ModelSpec", platform: Serving | None = None) -> Serving | None:
     """How `model` is served: its own `serving` over the benchmark's over the platform's. None for an endpoint.
 
-    `runtime`, `args`, `env`, `replicas` and `prefix_cache` are always filled.
+    What is of one model server only (`OF_A_RUNTIME`) comes from those of them whose runtime is the model's. `runtime`,
+    `args`, `env`, `replicas` and `prefix_cache` are always filled.
     """
     if model.endpoint is not None:
         return None
-    start = Serving(runtime=RUNTIME, args=(), env=(), replicas=1, prefix_cache=PrefixCache.OFF)
-    layers = [layer for layer in (platform, spec.serving, model.serving) if layer is not None]
-    return reduce(_over, layers, start)
+    layers = [Serving(runtime=RUNTIME, args=(), env=(), replicas=1, prefix_cache=PrefixCache.OFF)]
+    for upper in (platform, spec.serving, model.serving):
+        if upper is not None:
+            layers.append(upper.model_copy(update={"runtime": upper.runtime or layers[-1].runtime}))
+    runtime, without = layers[-1].runtime, dict.fromkeys(OF_A_RUNTIME)
+    of_others = [layer if layer.runtime is runtime else layer.model_copy(update=without) for layer in layers[1:]]
+    return reduce(_over, of_others, layers[0])
 
 
 def _over(lower: Serving, upper: Serving) -> Serving:
@@ -208,11 +219,25 @@ def execution_of(spec: "BenchmarkSpec") -> ExecutionSpec:
 
 def limit_of(task: TaskSpec) -> int | None:
     """Items measured per repeat, as far as the benchmark alone tells. None: all that the task has."""
-    if task.dataset is not None and task.dataset.inline is not None:
-        return min(task.limit or len(task.dataset.inline), len(task.dataset.inline))
+    there = _items_of(task)
+    if there is not None:
+        return min(task.limit or there, there)
     return task.limit or (SYNTHETIC_LIMIT if task.synthetic is not None else None)
+
+
+def _items_of(task: TaskSpec) -> int | None:
+    """Items that a task has. None: as many as are asked for, or as a file elsewhere has."""
+    if task.preset is not None:
+        return PRESET_ITEMS[task.preset]
+    return len(task.dataset.inline) if task.dataset is not None and task.dataset.inline is not None else None
 
 
 def max_tokens_of(task: TaskSpec) -> int:
     """Output tokens at most."""
     return task.synthetic.output_tokens if task.synthetic is not None else task.max_tokens or MAX_TOKENS
+
+
+def is_kept_by_tgi(task: TaskSpec) -> bool:
+    """Whether TGI gives no more output tokens than were asked for."""
+    tokens = max_tokens_of(task)
+    return tokens <= TGI_PIECE or tokens % TGI_PIECE == 0

@@ -62,7 +62,7 @@ class ModelSpec(ApiObject):
     """A server that already runs, in place of `model`."""
     serving: Serving | None = None
     """Overrides `spec.serving` for this model: `env`, `nodeSelector` and `resources` are merged by name, every
-    other field replaces it."""
+    other field replaces it. With another `runtime`, `image` and `args` of `spec.serving` do not hold for it."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -9,12 +9,12 @@ from perbench.api.baseline import BaselineRef
 from perbench.api.capacity import CapacitySpec
 from perbench.api.execution import ExecutionSpec
 from perbench.api.load import LoadSpec
-from perbench.api.models import ModelSpec
+from perbench.api.models import ModelSpec, Protocol
 from perbench.api.per import PerSpec
 from perbench.api.rules import ApiObject, ListMap, Rule
-from perbench.api.serving import Serving
+from perbench.api.serving import Runtime, Serving
 from perbench.api.status import Status
-from perbench.api.tasks import TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 from perbench.api.text import OBJECT_NAME
 
 GROUP = "perbench.dev"
@@ -26,15 +26,32 @@ RUN_ANNOTATION = "perbench.dev/run"
 MAX_CELLS = 128
 """Models x tasks at most: what keeps the status under 128 KiB."""
 
-_COUNT = (
-    "(has(task.dataset) && has(task.dataset.inline)"
-    " && (!has(task.limit) || task.limit > size(task.dataset.inline)) ? size(task.dataset.inline)"
-    f" : has(task.limit) ? task.limit : has(task.synthetic) ? {defaults.SYNTHETIC_LIMIT} : 1000000)"
+_UNKNOWN = 1_000_000
+"""Stands in CEL for a number of items that only the bench pod finds out."""
+_ASKED = f"(has(task.limit) ? task.limit : has(task.synthetic) ? {defaults.SYNTHETIC_LIMIT} : {_UNKNOWN})"
+_OF_PRESETS = "".join(f"task.preset == '{preset}' ? {items} : " for preset, items in PRESET_ITEMS.items())
+_THERE = (
+    "(has(task.dataset) && has(task.dataset.inline) ? size(task.dataset.inline)"
+    f" : !has(task.preset) ? {_UNKNOWN} : {_OF_PRESETS}{_UNKNOWN})"
 )
+_HAVE = ", ".join(f"{preset} has {items}" for preset, items in PRESET_ITEMS.items())
 _LEAST_ITEMS = (
     f"(has(self.load) && has(self.load.rate) ? {defaults.OPEN_LOOP_ITEMS}"
     f" : {defaults.ITEMS_PER_SLOT} * (has(self.load) && has(self.load.concurrency)"
     f" ? self.load.concurrency : {defaults.CONCURRENCY}))"
+)
+_TOKENS = (
+    "(has(task.synthetic) ? task.synthetic.outputTokens"
+    f" : has(task.maxTokens) ? task.maxTokens : {defaults.MAX_TOKENS})"
+)
+_IS_TGI = (
+    "(has(model.endpoint) ? model.endpoint.protocol == 'TGI'"
+    " : has(model.serving) && has(model.serving.runtime) ? model.serving.runtime == 'TGI'"
+    " : has(self.serving) && has(self.serving.runtime) && self.serving.runtime == 'TGI')"
+)
+TGI_LENGTHS = (
+    f"answers of TGI are computed in pieces of {defaults.TGI_PIECE} tokens, none of which ends for the answer's length:"
+    f" above {defaults.TGI_PIECE} give a multiple of {defaults.TGI_PIECE} as maxTokens, or outputTokens if synthetic"
 )
 
 
@@ -72,10 +89,27 @@ class BenchmarkSpec(ApiObject):
             field="per.reference",
         ),
         Rule(
+            message="serving.image and serving.args are those of one model server, and models name theirs: set"
+            " serving.runtime, so that it is known for which models they hold",
+            cel="!has(self.serving) || has(self.serving.runtime)"
+            " || (!has(self.serving.image) && !has(self.serving.args))"
+            " || !self.models.exists(model, has(model.serving) && has(model.serving.runtime))",
+            holds=lambda s: not _unclear(s),
+            field="serving",
+        ),
+        Rule(
+            message=TGI_LENGTHS,
+            cel=f"!self.models.exists(model, {_IS_TGI}) || self.tasks.all(task, {_TOKENS} <= {defaults.TGI_PIECE}"
+            f" || {_TOKENS} % {defaults.TGI_PIECE} == 0)",
+            holds=lambda s: not any(_is_tgi(s, model) for model in s.models) or _first_unkept_length(s) is None,
+            field="tasks",
+            where=lambda s: ("tasks", _first_unkept_length(s) or 0),
+        ),
+        Rule(
             message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set; 20 with"
-            " load.rate), else filling and draining the loop is what gets measured: raise the items and their limit,"
-            " or lower the concurrency",
-            cel=f"self.tasks.all(task, {_COUNT} >= {_LEAST_ITEMS})",
+            f" load.rate; {_HAVE}), else filling and draining the loop is what gets measured: raise the items and"
+            " their limit, or lower the concurrency",
+            cel=f"self.tasks.all(task, {_ASKED} >= {_LEAST_ITEMS} && {_THERE} >= {_LEAST_ITEMS})",
             holds=lambda s: _first_short_task(s) is None,
             field="tasks",
             where=lambda s: ("tasks", _first_short_task(s) or 0),
@@ -151,6 +185,26 @@ def to_data(value: BaseModel) -> dict[str, JsonValue]:
 def counted(count: int, noun: str) -> str:
     """`1 model`, `2 models`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _unclear(spec: BenchmarkSpec) -> bool:
+    """Whether `serving` has what is of one runtime without saying of which, and models have runtimes of their own."""
+    common = spec.serving
+    if common is None or common.runtime is not None or (common.image is None and common.args is None):
+        return False
+    return any(model.serving is not None and model.serving.runtime is not None for model in spec.models)
+
+
+def _is_tgi(spec: BenchmarkSpec, model: ModelSpec) -> bool:
+    """Whether the benchmark itself says that TGI serves the model. Where it says nothing, the cluster may."""
+    if model.endpoint is not None:
+        return model.endpoint.protocol is Protocol.TGI
+    common = spec.serving.runtime if spec.serving else None
+    return ((model.serving.runtime if model.serving else None) or common) is Runtime.TGI
+
+
+def _first_unkept_length(spec: BenchmarkSpec) -> int | None:
+    return next((index for index, task in enumerate(spec.tasks) if not defaults.is_kept_by_tgi(task)), None)
 
 
 def _first_short_task(spec: BenchmarkSpec) -> int | None:

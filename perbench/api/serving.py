@@ -51,16 +51,18 @@ class Serving(ApiObject):
     """How a model is served. Under a model it overrides what the benchmark says for all."""
 
     runtime: Runtime | None = None
-    """The model server: `TGI`, `VLLM`, `SGLang`, `LlamaCpp` or `Custom`. Default TGI."""
+    """The model server: `TGI`, `VLLM`, `SGLang`, `LlamaCpp` or `Custom`. Default TGI. `image` and `args` beside it are
+    those of this server: a model of another runtime does without them."""
     image: Annotated[str | None, Field(pattern=IMAGE, min_length=1, max_length=512)] = None
-    """The server's image. Default: the runtime's own, recorded in `status.models[].image`. Needed with `Custom`."""
+    """The server's image, for models of the runtime that holds here. Default: the runtime's own, recorded in
+    `status.models[].image`. Needed with `Custom`."""
     args: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1024)], ...] | None, Field(max_length=64)] = (
         None
     )
-    """The server's own flags, one word per entry: `["-np", "4"]`. In local mode those named in the documentation of
-    local serving; any other is refused."""
+    """The server's own flags, one word per entry: `["-np", "4"]`, for models of the runtime that holds here. In local
+    mode those named in the documentation of local serving; any other is refused."""
     env: Annotated[tuple[EnvVar, ...] | None, Field(max_length=64), ListMap("name")] = None
-    """Environment variables of the server."""
+    """Environment variables of the server, whatever its runtime."""
     replicas: Annotated[int | None, Field(ge=1, le=64)] = None
     """Servers of the model; requests are spread over them evenly. Default 1."""
     accelerator: Accelerator | None = None

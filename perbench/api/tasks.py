@@ -18,6 +18,10 @@ class Preset(StrEnum):
     PACKAGED_ANSWERS = "PackagedAnswers"
 
 
+PRESET_ITEMS = {Preset.PACKAGED_TOPICS: 48, Preset.PACKAGED_ANSWERS: 48}
+"""Items of each that can be measured. Known here, so that a load that needs more is refused before anything starts."""
+
+
 class Scorer(StrEnum):
     """How an answer is judged."""
 
@@ -129,7 +133,8 @@ class Synthetic(ApiObject):
     input_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
     """Length of each prompt. Random text is fitted to it during warm-up, by the server's own count."""
     output_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Length of each output; at most that where the server cannot be told to go on."""
+    """Length of each output; at most that where the server cannot be told to go on. With TGI above 1024 a multiple of
+    1024."""
 
 
 class TaskSpec(ApiObject):
@@ -138,15 +143,18 @@ class TaskSpec(ApiObject):
     name: Name
     """What results call it; unique in the list."""
     preset: Preset | None = None
-    """A task that comes with perbench: `PackagedTopics` (classification) or `PackagedAnswers` (short answers)."""
+    """A task that comes with perbench: `PackagedTopics` (classification) or `PackagedAnswers` (short answers). Each has
+    48 items, which is enough for a `load.concurrency` of 12."""
     dataset: Dataset | None = None
     """Questions of your own."""
     synthetic: Synthetic | None = None
     """A load without answers."""
     limit: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Items measured per repeat, at least 4 x `load.concurrency`. Default all; synthetic: 200."""
+    """Items measured per repeat, at least 4 x `load.concurrency`; no more than the task has. Default all; synthetic:
+    200."""
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Output tokens at most. Default 256. Not with `synthetic`, whose `outputTokens` says it."""
+    """Output tokens at most; with TGI above 1024 a multiple of 1024. Default 256. Not with `synthetic`, whose
+    `outputTokens` says it."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -12,7 +12,7 @@ model behind them is scripted):
 - The launcher logs its arguments with the API key in them, so none is given. Plain logs carry colours.
 - The end token is an event and is counted.
 - An answer is computed in pieces of 1,024 tokens, and never ends within one for its length: a limit of 1,100 gives
-  2,048. So limits above 1,024 are best multiples of it.
+  2,048. So other limits above 1,024 than multiples of it are refused (`perbench.api.defaults.is_kept_by_tgi`).
 - `--enable-prefill-logprobs` is left off: nothing asks for the log-probabilities of prompts.
 - `HOSTNAME` is a flag's variable too, and in a pod the pod's name, which is no address to listen at.
 - Images since 3.1 hold Python below /root, which nobody but root may enter (huggingface/text-generation-inference#3082,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perbench.api.tasks import Preset, Scorer, Scoring
+from perbench.api.tasks import PRESET_ITEMS, Preset, Scorer, Scoring
 from perbench.results import TaskKind
 
 
@@ -21,7 +21,7 @@ PRESETS = {
     # The prompt ends where a plain completion has to go on; the same words make a question in a chat.
     Preset.PACKAGED_TOPICS: PackagedTask(
         file="topics",
-        measured=48,
+        measured=PRESET_ITEMS[Preset.PACKAGED_TOPICS],
         prompt=(
             "Which category does this sentence belong to: weather, food, sports or technology?\n\n"
             "{{ input }}\n\n"
@@ -33,7 +33,7 @@ PRESETS = {
     # One example: without it small models end many completions at once.
     Preset.PACKAGED_ANSWERS: PackagedTask(
         file="answers",
-        measured=48,
+        measured=PRESET_ITEMS[Preset.PACKAGED_ANSWERS],
         prompt="Question: What grows on sheep?\nAnswer: Wool.\n\nQuestion: {{ input }}\nAnswer:",
         scoring=Scoring(scorer=Scorer.CONTAINS),
         kind=TaskKind.GENERATION,

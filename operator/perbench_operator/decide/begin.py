@@ -85,9 +85,11 @@ def _checks(situation: Situation, spec: BenchmarkSpec, wanted: str) -> Iterator[
 
 
 def _check_size(spec: BenchmarkSpec, resolved: Resolved) -> None:
-    """Raise Refused where what is measured of a model cannot be kept. How large other datasets are is not known yet."""
+    """Raise Refused where what is measured of a model cannot be kept. How large a dataset elsewhere is is not known
+    yet, and may be less than its limit."""
     stages = len(keys_of(spec.tasks, resolved)) * resolved.rounds
-    counted = [limit_of(task) or 0 for task in spec.tasks if task.synthetic or (task.dataset and task.dataset.inline)]
+    known = [task for task in spec.tasks if task.dataset is None or task.dataset.inline is not None]
+    counted = [limit_of(task) or 0 for task in known]
     rows = sum(counted) * resolved.repeats * resolved.rounds
     if not may_fit(stages, rows):
         message = (

@@ -50,6 +50,26 @@ def test_an_endpoint_is_served_by_somebody_else() -> None:
     assert small([ENDPOINT]).served is None
 
 
+def test_a_length_of_answers_that_tgi_does_not_keep_is_refused() -> None:
+    """Asked for 1,100 tokens it gives 2,048. That it is TGI may be known in the cluster only."""
+    long = {"name": "long", "synthetic": {"inputTokens": 8, "outputTokens": 1100}}
+    reason, message = refusal(small(tasks=[long]))
+    assert reason == "InvalidServing"
+    assert message.startswith("model a: task long: answers of TGI ")
+    assert "1024" in message
+    platform = {"serving": {"runtime": "VLLM"}}
+    assert served(small(platform=platform, tasks=[long])).runtime.name is Runtime.VLLM
+    assert served(small(tasks=[{**long, "synthetic": {"inputTokens": 8, "outputTokens": 2048}}])).replicas == 1
+
+
+def test_an_image_of_the_platform_is_that_of_its_own_server() -> None:
+    platform = {"serving": {"image": "mirror/tgi:3.3.7"}}
+    vllm = [{"name": "a", "model": "org/a", "serving": {"runtime": "VLLM"}}]
+    found = served(small(vllm, platform))
+    assert (found.runtime.name, found.image) == (Runtime.VLLM, served(small(vllm)).image)
+    assert served(small(platform=platform)).image == "mirror/tgi:3.3.7"
+
+
 def test_models_are_served_by_tgi_unless_the_benchmark_says_otherwise() -> None:
     found = served(small())
     assert (found.runtime.name, found.image) == (

@@ -14,7 +14,7 @@ from perbench.api.load import Arrival, ClientSpec, PromptApi, WarmupSpec
 from perbench.api.reference import api_fields
 from perbench.api.resource import BenchmarkSpec, to_data
 from perbench.api.serving import Runtime, Serving
-from perbench.api.tasks import TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, TaskSpec
 
 MODELS = [{"name": "a", "model": "gpt2"}, {"name": "b", "model": "gpt2"}]
 TASKS = [{"name": "topics", "preset": "PackagedTopics"}]
@@ -103,6 +103,54 @@ def test_a_models_serving_replaces_runtime_and_args_and_merges_env() -> None:
     assert (first.runtime, first.args) == (Runtime.LLAMA_CPP, ())
     assert [(v.name, v.value) for v in first.env or ()] == [("A", "1"), ("B", "2"), ("C", "2")]
     assert (second.runtime, second.args) == (Runtime.VLLM, ("--x",))
+
+
+def of(runtime: str) -> dict[str, object]:
+    return {"image": f"mirror/{runtime.lower()}:1", "args": [f"--of-{runtime.lower()}"]}
+
+
+def named(runtime: str) -> dict[str, object]:
+    return {"runtime": runtime, **of(runtime)}
+
+
+@pytest.mark.parametrize(
+    ("platform", "common", "own", "expected"),
+    [
+        (of("TGI"), {}, {}, "tgi"),
+        (of("TGI"), {}, {"runtime": "VLLM"}, None),
+        (of("TGI"), {"runtime": "VLLM"}, {}, None),
+        (of("TGI"), {"runtime": "VLLM"}, {"runtime": "TGI"}, "tgi"),
+        (named("VLLM"), {}, {}, "vllm"),
+        (named("VLLM"), {"runtime": "VLLM"}, {}, "vllm"),
+        (named("VLLM"), {"runtime": "TGI"}, {}, None),
+        (named("VLLM"), {"runtime": "TGI"}, {"runtime": "VLLM"}, "vllm"),
+        ({}, named("Custom"), {"runtime": "Custom"}, "custom"),
+        ({}, named("Custom"), {"runtime": "SGLang"}, None),
+        (of("TGI"), {"runtime": "VLLM"}, of("VLLM"), "vllm"),
+        (of("TGI"), named("VLLM"), named("SGLang"), "sglang"),
+    ],
+)
+def test_image_and_args_hold_for_models_of_their_own_runtime(
+    platform: dict[str, object], common: dict[str, object], own: dict[str, object], expected: str | None
+) -> None:
+    """The example of vLLM against TGI, in a cluster that has a registry's own copy of one of them."""
+    given = spec(models=[MODELS[0] | {"serving": own}], serving=common)
+    serving = serving_of(given, given.models[0], Serving.model_validate(platform))
+    assert serving is not None
+    image, args = (f"mirror/{expected}:1", (f"--of-{expected}",)) if expected else (None, ())
+    assert (serving.image, serving.args) == (image, args)
+
+
+def test_what_is_of_no_one_server_holds_for_every_runtime() -> None:
+    common = {
+        "runtime": "TGI",
+        "env": [{"name": "HF_HUB_OFFLINE", "value": "1"}],
+        **{name: value for name, (value, _) in REPLACED.items() if name != "image"},
+    }
+    given = spec(models=[MODELS[0] | {"serving": {"runtime": "VLLM"}}], serving=common)
+    serving = serving_of(given, given.models[0])
+    assert serving is not None
+    assert to_data(serving) == common | {"runtime": "VLLM", "args": []}
 
 
 def test_nobody_serves_an_endpoint() -> None:
@@ -215,8 +263,9 @@ FILE = {"dataset": {"file": "a.jsonl", "scoring": {"scorer": "F1"}}}
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        ({"preset": "PackagedTopics"}, None),
+        ({"preset": "PackagedTopics"}, 48),
         ({"preset": "PackagedTopics", "limit": 7}, 7),
+        ({"preset": "PackagedAnswers", "limit": 128}, 48),
         (FILE, None),
         (FILE | {"limit": 7}, 7),
         (SYNTHETIC, 200),
@@ -258,3 +307,8 @@ def test_descriptions_tell_the_defaults() -> None:
     assert f"in local mode {defaults.LOCAL_ROUNDS}" in told["spec.execution.rounds"]
     assert f"extra stage of {defaults.UNLOADED_REQUESTS} requests" in told["spec.per.latencyBasis"]
     assert f"synthetic: {defaults.SYNTHETIC_LIMIT}" in told["spec.tasks[].limit"]
+    for path in ("spec.tasks[].maxTokens", "spec.tasks[].synthetic.outputTokens"):
+        assert f"TGI above {defaults.TGI_PIECE} a multiple of {defaults.TGI_PIECE}" in told[path]
+    (items,) = set(PRESET_ITEMS.values())
+    most = items // defaults.ITEMS_PER_SLOT
+    assert f"{items} items, which is enough for a `load.concurrency` of {most}" in told["spec.tasks[].preset"]

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from perbench.api.tasks import Preset, Scorer, TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, Preset, Scorer, TaskSpec
 from perbench_bench.tasks import ResolvedTask, resolve, score
 from perbench_bench.tasks.rows import packaged_rows
 from perbench_bench.tasks.text import words
@@ -17,6 +17,10 @@ def put(preset: Preset, limit: int | None = None) -> ResolvedTask:
 @pytest.fixture(params=PRESETS)
 def packaged(request: pytest.FixtureRequest) -> ResolvedTask:
     return put(request.param)
+
+
+def test_every_preset_has_as_many_items_as_the_api_says() -> None:
+    assert {preset: len(put(preset).items) for preset in Preset} == PRESET_ITEMS
 
 
 def test_no_question_comes_twice(packaged: ResolvedTask) -> None:

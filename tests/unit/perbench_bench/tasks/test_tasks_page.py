@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from perbench.api.tasks import Preset, Scorer, TaskSpec
+from perbench.api.tasks import PRESET_ITEMS, Preset, Scorer, TaskSpec
 from perbench_bench.tasks import resolve
 from perbench_bench.tasks.prompts import FILTERS
 
@@ -30,6 +30,12 @@ def test_example(task: TaskSpec, tmp_path: Path) -> None:
 
 def test_the_page_shows_every_preset_scorer_and_filter() -> None:
     assert {task.preset for task in TASKS} >= set(Preset)
+    rows = {
+        line.split("|")[1].strip(" `"): line.split("|")[5].strip()
+        for line in PAGE.splitlines()
+        if "| `Packaged" in line
+    }
+    assert rows == {preset: str(items) for preset, items in PRESET_ITEMS.items()}
     assert all(f"| `{scorer}` |" in PAGE for scorer in Scorer)
     assert ", ".join(f"`{name}`" for name in FILTERS) in PAGE
 

@@ -293,3 +293,15 @@ def test_how_large_a_dataset_is_cannot_be_told_from_its_limit() -> None:
     run = operator(tasks=[{**IN_A_CONFIG_MAP, "limit": 1_000_000}])
     run.turn()
     assert accepted(run) == ("True", "Accepted")
+
+
+def test_a_preset_counts_with_the_items_that_it_has() -> None:
+    run = operator(tasks=[{"name": "topics", "preset": "PackagedTopics", "limit": 1_000_000}])
+    run.turn()
+    assert accepted(run) == ("True", "Accepted")
+    run = operator(
+        tasks=[{"name": "topics", "preset": "PackagedTopics"}],
+        load={"concurrency": 4, "repeats": 100}, execution={"rounds": 11},
+    )  # fmt: skip
+    run.turn()
+    assert accepted(run) == ("False", "ResultsTooLarge")
