@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import uvloop
 from pydantic import JsonValue
 
 from perbench.api.tasks import Synthetic, TaskSpec
-from perbench.failures import Failure, RunError
+from perbench.failures import Blame, Failure, RunError, printable, shorten
 from perbench.plan import LoadPlan, Target
 from perbench.progress import Progress
 from perbench.results import Outcome, StageRecord
@@ -54,11 +55,9 @@ def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOu
         result = uvloop.run(_until_signal(request, report))
     except RunError as error:
         return LoadOutcome(document_of(None), RunError.exit_code, error.failure, None)
-    record = result.record
-    failure = result.aborted
-    failed = failure is not None or _error_percent(record) > request.load.validity.error_percent
-    code = RunError.exit_code if failed else (0 if record.valid else 3)
-    return LoadOutcome(document_of(record), code, failure, record)
+    failure = result.aborted or _too_many_errors(result, request.load.validity.error_percent)
+    code = RunError.exit_code if failure else (0 if result.record.valid else 3)
+    return LoadOutcome(document_of(result, failure), code, failure, result.record)
 
 
 async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
@@ -87,22 +86,39 @@ async def _run(request: LoadRequest, report: Callable[[Progress], None]) -> Stag
     return await run_stage(session, plan, None, report)
 
 
-def _error_percent(record: StageRecord) -> float:
-    outcomes = record.requests.outcome
-    return 100 * sum(outcome is not Outcome.SUCCESS for outcome in outcomes) / len(outcomes) if outcomes else 100.0
+def _too_many_errors(result: StageResult, limit_percent: float) -> Failure | None:
+    """The failure of a server that answered more requests with errors than may be; None: it did not."""
+    outcomes = Counter(result.record.requests.outcome)
+    total = outcomes.total()
+    failed = total - outcomes[Outcome.SUCCESS]
+    if total and 100 * failed / total <= limit_percent:
+        return None
+    kinds = ", ".join(f"{count} {kind}" for kind, count in outcomes.most_common() if kind is not Outcome.SUCCESS)
+    text = f"{failed} of {total} requests failed ({kinds}), more than {limit_percent:g} %"
+    said = next((result.errors[kind] for kind, _ in outcomes.most_common() if result.errors.get(kind)), "")
+    message = f"{text}; such as: {printable(said)}" if said else text
+    return Failure(blame=Blame.TARGET, reason="TooManyErrors", message=shorten(message))
 
 
-def document_of(record: StageRecord | None) -> dict[str, JsonValue]:
-    """The keys of `perbench load --json` (fixed names). None where there is no figure; `n` observations beside each."""
-    if record is None:
+def document_of(result: StageResult | None, failure: Failure | None = None) -> dict[str, JsonValue]:
+    """The keys of `perbench load --json` (fixed names). None where there is no figure; `n` observations beside each.
+
+    `failure`: why the command ends with 4; the load is then not valid either.
+    """
+    if result is None:
         return _nothing()
+    record = result.record
     rows = record.requests
     failed = sum(outcome is not Outcome.SUCCESS for outcome in rows.outcome)
     seconds = record.window_seconds
     client = record.client
+    reasons = [failure.reason] if failure else []
+    reasons += [finding.code for finding in record.findings if finding.invalidates]
     return {
         "requests": len(rows.outcome),
         "errors": failed,
+        "outcomes": {kind.value: count for kind, count in Counter(rows.outcome).most_common()},
+        "error_samples": {kind.value: said for kind, said in result.errors.items()},
         "duration_s": seconds,
         "request_rate": record.requests_in_window / seconds if seconds > 0 else None,
         "output_tokens": record.output_tokens_in_window,
@@ -116,8 +132,8 @@ def document_of(record: StageRecord | None) -> dict[str, JsonValue]:
         "client_error_ms": client.error_p50_ms,
         "cpu_ms_per_request": client.cpu_ms_per_request,
         "peak_rss_mb": client.peak_rss_bytes / 1e6,
-        "valid": record.valid,
-        "invalid_reasons": list(dict.fromkeys(f.code for f in record.findings if f.invalidates)),
+        "valid": failure is None and record.valid,
+        "invalid_reasons": list(dict.fromkeys(reasons)),
         "findings": [finding.model_dump(by_alias=False) for finding in record.findings],
     }
 
@@ -131,7 +147,7 @@ def _nothing() -> dict[str, JsonValue]:
         "peak_rss_mb",
     )  # fmt: skip
     nothing: dict[str, JsonValue] = dict.fromkeys(names)
-    counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "output_tokens": 0}
+    counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "outcomes": {}, "error_samples": {}, "output_tokens": 0}
     verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": ["NothingMeasured"], "findings": []}
     return counts | nothing | figures | verdict
 

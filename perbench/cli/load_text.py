@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from perbench.failures import printable
+
 ROWS = (
     ("time to first token", "ttft_ms"),
     ("  from the send", "ttft_sent_ms"),
@@ -13,6 +15,8 @@ ROWS = (
 )
 COLUMNS = ("mean", "p50", "p90", "p95", "p99", "max")
 ABSENT = "-"
+SAMPLE_LINES = 3
+"""Of what a server said of a failure; the JSON has more."""
 
 
 def load_text(document: Mapping[str, Any]) -> str:
@@ -22,6 +26,7 @@ def load_text(document: Mapping[str, Any]) -> str:
             f"{document['requests']} requests, {document['errors']} failed, in {_number(document['duration_s'])} s: "
             f"{_number(document['request_rate'])} requests/s, {_number(document['output_token_rate'])} tokens/s"
         ),
+        *_failures(document),
         "",
         f"{'milliseconds':<22}" + "".join(f"{column:>9}" for column in COLUMNS),
     ]
@@ -30,6 +35,18 @@ def load_text(document: Mapping[str, Any]) -> str:
         lines.append(f"{label:<22}" + "".join(f"{_number(figures[column]):>9}" for column in COLUMNS))
     lines += ["", _client(document), *_verdict(document)]
     return "\n".join(lines) + "\n"
+
+
+def _failures(document: Mapping[str, Any]) -> list[str]:
+    """How requests failed, each way with an example. Servers' own words are one line without control characters."""
+    lines: list[str] = []
+    for kind, count in document["outcomes"].items():
+        if kind == "Success":
+            continue
+        said = printable(document["error_samples"].get(kind) or "")
+        text = f"failed: {count} {kind}" + (f", such as: {said}" if said else "")
+        lines += textwrap.wrap(text, 80, subsequent_indent="  ", max_lines=SAMPLE_LINES)
+    return lines
 
 
 def _client(document: Mapping[str, Any]) -> str:
@@ -41,9 +58,9 @@ def _client(document: Mapping[str, Any]) -> str:
 
 def _verdict(document: Mapping[str, Any]) -> list[str]:
     findings = document["findings"]
+    explained = {found["code"] for found in findings}
     lines = ["valid"] if document["valid"] else []
-    if not findings and not document["valid"]:
-        return ["not valid: " + ", ".join(document["invalid_reasons"])]
+    lines += [f"not valid: {reason}" for reason in document["invalid_reasons"] if reason not in explained]
     for found in findings:
         measured = "" if found["measured"] is None else f": {_number(found['measured'])} {found['unit']}"
         limit = "" if found["threshold"] is None else f" (limit {_number(found['threshold'])})"

@@ -115,3 +115,21 @@ def test_an_interruption_is_one_line_and_exit_130() -> None:
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
     assert err == "perbench: interrupted; there are figures only at the end of a load\n"
+
+
+def test_too_many_failures_say_which_and_over_what_limit() -> None:
+    faults = [{"kind": "error-event", "share": 0.05}]
+    with truth_server({"faults": faults}) as server:
+        done = load(server.url, "--requests", "100", protocol="openai")
+    assert done.returncode == 4
+    found = json.loads(done.stdout)
+    outcomes = found["outcomes"]
+    assert sum(outcomes.values()) == found["requests"]
+    assert outcomes["ServerError"] == found["errors"] > 1
+    assert found["error_samples"]["ServerError"]
+    assert not found["valid"], "valid is what ends with 0"
+    assert "TooManyErrors" in found["invalid_reasons"]
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"perbench: TooManyErrors: {found['errors']} of 100 requests failed")
+    assert "more than 1 %" in line
+    assert found["error_samples"]["ServerError"] in line

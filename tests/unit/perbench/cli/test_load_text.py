@@ -9,7 +9,8 @@ def document(**changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "requests": 40, "errors": 1, "duration_s": 2.5, "request_rate": 16.0, "output_token_rate": 1280.4,
         "in_flight_mean": 3.98, "client_error_ms": 0.123, "cpu_ms_per_request": 0.4, "valid": True,
-        "invalid_reasons": [], "findings": [],
+        "invalid_reasons": [], "findings": [], "outcomes": {"Success": 39, "Timeout": 1},
+        "error_samples": {"Timeout": "no answer within 600 s"},
     }  # fmt: skip
     base |= dict.fromkeys(("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms"), FIGURES)
     return base | changes
@@ -45,3 +46,13 @@ def test_a_warning_does_not_hide_that_it_is_valid() -> None:
     assert load_text(document(findings=[finding])).endswith(
         "valid\nwarning: NotSteady, change: 25.8 % (limit 10). warm up longer\n"
     )
+
+
+def test_failures_have_their_kind_and_an_example() -> None:
+    text = load_text(document(valid=False, invalid_reasons=["TooManyErrors"]))
+    assert "failed: 1 Timeout, such as: no answer within 600 s\n" in text
+    assert text.endswith("not valid: TooManyErrors\n")
+    hostile = load_text(document(error_samples={"Timeout": "\x1b[2J" + "long " * 100}))
+    assert "\x1b" not in hostile
+    assert max(map(len, hostile.splitlines())) <= 80
+    assert "failed: 1 Timeout\n" in load_text(document(error_samples={}))
