@@ -52,6 +52,7 @@ async def run_stage(
     session = replace(session, load=plan.load)
     run = prepare(session, plan.requests.of, limits, session.seed + plan.place.number)
     feed = run.feed
+    run.seen.keeps_text = plan.task.scoring is not None  # what nobody scores would fill the memory
     ticker = asyncio.create_task(_tell(plan, feed, report))
     shown = LoadUnderWay(plan.task.name, limits.measured, run.seen, feed, session.run_queue.so_far, memory)
     with onlooker(shown):

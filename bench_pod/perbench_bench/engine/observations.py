@@ -137,6 +137,7 @@ class Observations:
         self.first_tokens: NDArray[np.float64] = np.full(capacity, np.nan)
         """Tokens in the first chunk (k₁)."""
         self.rows: dict[int, Row] = {}
+        self.keeps_text = True
         self._ended: NDArray[np.int64] = np.full(capacity, NONE, dtype=np.int64)
         self._whole = 0
         self.outcomes: Counter[Outcome] = Counter()
@@ -217,7 +218,7 @@ class Observations:
         if not exchange.paused and exchange.ending not in NOT_SENT:
             self.lag[i] = max(0, exchange.sent - exchange.due - exchange.connect_ns)
         self.rows[i] = Row(
-            reply.outcome, reply.error, reply.text, reply.finish,
+            reply.outcome, reply.error, reply.text if self.keeps_text else "", reply.finish,
             reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(sum(tokens)), exchange.address,
         )  # fmt: skip
         if reply.outcome is not Outcome.SUCCESS or not reply.stamps:

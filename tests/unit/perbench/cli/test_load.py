@@ -133,3 +133,14 @@ def test_too_many_failures_say_which_and_over_what_limit() -> None:
     assert line.startswith(f"perbench: TooManyErrors: {found['errors']} of 100 requests failed")
     assert "more than 1 %" in line
     assert found["error_samples"]["ServerError"] in line
+
+
+def test_memory_does_not_grow_with_the_text_of_answers() -> None:
+    """Nothing scores them. Each answer is 3 MiB and more."""
+    with truth_server({"faults": [{"kind": "huge-chunks"}], "timing": {"firstMs": 1, "gapMs": 0}}) as server:
+        few, many = (
+            json.loads(load(server.url, "--concurrency", "1", "--requests", count, "--output-tokens", "3").stdout)
+            for count in ("10", "60")
+        )
+    assert (few["errors"], many["errors"]) == (0, 0)
+    assert many["peak_rss_mb"] < few["peak_rss_mb"] + 50, "as much as 17 answers"
