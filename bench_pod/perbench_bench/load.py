@@ -13,7 +13,7 @@ from perbench.api.tasks import Synthetic, TaskSpec
 from perbench.failures import Blame, Failure, RunError, printable, shorten
 from perbench.plan import LoadPlan, Target
 from perbench.progress import Progress
-from perbench.results import Outcome, StageRecord
+from perbench.results import Histogram, Outcome, StageRecord
 from perbench.statistics import histogram
 from perbench.statistics.percentiles import PERCENTS, Summary, summarise
 from perbench_bench.prompts import fit_prompt_length, fit_record, synthetic_requests
@@ -54,10 +54,10 @@ def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOu
     try:
         result = uvloop.run(_until_signal(request, report))
     except RunError as error:
-        return LoadOutcome(document_of(None), RunError.exit_code, error.failure, None)
+        return LoadOutcome(document_of(request, None), RunError.exit_code, error.failure, None)
     failure = result.aborted or _too_many_errors(result, request.load.validity.error_percent)
     code = RunError.exit_code if failure else (0 if result.record.valid else 3)
-    return LoadOutcome(document_of(result, failure), code, failure, result.record)
+    return LoadOutcome(document_of(request, result, failure), code, failure, result.record)
 
 
 async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
@@ -100,13 +100,15 @@ def _too_many_errors(result: StageResult, limit_percent: float) -> Failure | Non
     return Failure(blame=Blame.TARGET, reason="TooManyErrors", message=shorten(message))
 
 
-def document_of(result: StageResult | None, failure: Failure | None = None) -> dict[str, JsonValue]:
+def document_of(
+    request: LoadRequest, result: StageResult | None, failure: Failure | None = None
+) -> dict[str, JsonValue]:
     """The keys of `perbench load --json` (fixed names). None where there is no figure; `n` observations beside each.
 
     `failure`: why the command ends with 4; the load is then not valid either.
     """
     if result is None:
-        return _nothing()
+        return _nothing(request)
     record = result.record
     rows = record.requests
     failed = sum(outcome is not Outcome.SUCCESS for outcome in rows.outcome)
@@ -125,31 +127,54 @@ def document_of(result: StageResult | None, failure: Failure | None = None) -> d
         "output_token_rate": record.output_tokens_in_window / seconds if seconds > 0 else None,
         "ttft_ms": _summary(summarise(_given(rows.ttft_ms), failed)),
         "ttft_sent_ms": _summary(summarise(_given(rows.ttft_sent_ms), failed)),
-        "itl_ms": _of_histogram(record),
+        "itl_ms": _of_histogram(record.itl),
+        "chunk_gap_ms": _of_histogram(record.chunk_gap),
         "tpot_ms": _summary(summarise(_given(rows.tpot_ms), failed)),
         "e2e_ms": _summary(summarise(_given(rows.e2e_ms), failed)),
+        "tokens_per_chunk": record.tokens_per_chunk.value if record.tokens_per_chunk else None,
+        "tokens_per_chunk_ratio": record.tokens_per_chunk_ratio,
+        **_lengths(request, record),
         "in_flight_mean": client.concurrency_delivered,
         "client_error_ms": client.error_p50_ms,
         "cpu_ms_per_request": client.cpu_ms_per_request,
         "peak_rss_mb": client.peak_rss_bytes / 1e6,
+        "server": record.server.model_dump(mode="json", by_alias=False) if record.server else None,
+        "request_parameters": dict(record.request_parameters),
         "valid": failure is None and record.valid,
         "invalid_reasons": list(dict.fromkeys(reasons)),
         "findings": [finding.model_dump(by_alias=False) for finding in record.findings],
     }
 
 
-def _nothing() -> dict[str, JsonValue]:
+def _lengths(request: LoadRequest, record: StageRecord | None) -> dict[str, JsonValue]:
+    """Tokens of prompts and answers by the server's own count, beside what was asked for."""
+    rows = record.requests if record else None
+    asked, answered = (_known(rows.input_tokens), _known(rows.output_tokens)) if rows else ([], [])
+    ended = [finish for finish in rows.finish if finish is not None] if rows else []
+    return {
+        "input_length": {"asked": request.input_tokens, **_summary(summarise(asked))},
+        "output_length": {"asked": request.output_tokens, **_summary(summarise(answered))},
+        "stopped_by_length_percent": 100 * ended.count("length") / len(ended) if ended else None,
+    }
+
+
+def _nothing(request: LoadRequest) -> dict[str, JsonValue]:
     """The document of a load that could not begin."""
     empty = _summary(summarise([]))
-    figures: dict[str, JsonValue] = dict.fromkeys(("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms"), empty)
+    times = ("ttft_ms", "ttft_sent_ms", "itl_ms", "chunk_gap_ms", "tpot_ms", "e2e_ms")
+    figures: dict[str, JsonValue] = dict.fromkeys(times, empty)
     names = (
         "duration_s", "request_rate", "output_token_rate", "in_flight_mean", "client_error_ms", "cpu_ms_per_request",
-        "peak_rss_mb",
+        "peak_rss_mb", "tokens_per_chunk", "tokens_per_chunk_ratio", "server",
     )  # fmt: skip
     nothing: dict[str, JsonValue] = dict.fromkeys(names)
     counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "outcomes": {}, "error_samples": {}, "output_tokens": 0}
     verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": ["NothingMeasured"], "findings": []}
-    return counts | nothing | figures | verdict
+    return counts | nothing | figures | _lengths(request, None) | {"request_parameters": {}} | verdict
+
+
+def _known(counts: tuple[int | None, ...]) -> list[float]:
+    return [float(count) for count in counts if count is not None]
 
 
 def _given(values: tuple[float | None, ...]) -> list[float]:
@@ -161,7 +186,6 @@ def _summary(found: Summary) -> dict[str, JsonValue]:
     return {"mean": found.mean, **percentiles, "max": found.max, "n": found.n, "unbounded": list(found.unbounded)}
 
 
-def _of_histogram(record: StageRecord) -> dict[str, JsonValue]:
-    itl = record.itl
-    percentiles: dict[str, JsonValue] = {f"p{p}": histogram.percentile(itl, p).value for p in PERCENTS}
-    return {"mean": histogram.mean(itl), **percentiles, "max": itl.max, "n": itl.total, "unbounded": []}
+def _of_histogram(times: Histogram) -> dict[str, JsonValue]:
+    percentiles: dict[str, JsonValue] = {f"p{p}": histogram.percentile(times, p).value for p in PERCENTS}
+    return {"mean": histogram.mean(times), **percentiles, "max": times.max, "n": times.total, "unbounded": []}

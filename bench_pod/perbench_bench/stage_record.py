@@ -40,10 +40,13 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     feed, seen, load = end.feed, end.seen, plan.load
     client = client_record(seen, load, feed, end.use)
     findings: list[Finding] = list(judge_client(seen, client, load, end.use))
-    asked = plan.task.synthetic.input_tokens if plan.task.synthetic else None
+    synthetic = plan.task.synthetic
     findings += judge_stage(
-        seen, feed, input_tokens=asked, steadiness=plan.judge_steadiness, open_loop=load.arrivals is not None
-    )
+        seen, feed,
+        input_tokens=synthetic.input_tokens if synthetic else None,
+        output_tokens=synthetic.output_tokens if synthetic else None,
+        steadiness=plan.judge_steadiness, open_loop=load.arrivals is not None,
+    )  # fmt: skip
     found = {finding.code for finding in findings}
     findings += [finding for finding in judge_server(end.server, seen.totals) if finding.code not in found]
     return StageRecord(

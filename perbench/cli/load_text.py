@@ -10,6 +10,7 @@ ROWS = (
     ("time to first token", "ttft_ms"),
     ("  from the send", "ttft_sent_ms"),
     ("between tokens", "itl_ms"),
+    ("  between chunks", "chunk_gap_ms"),
     ("time per output token", "tpot_ms"),
     ("whole request", "e2e_ms"),
 )
@@ -33,7 +34,7 @@ def load_text(document: Mapping[str, Any]) -> str:
     for label, key in ROWS:
         figures = document[key]
         lines.append(f"{label:<22}" + "".join(f"{_number(figures[column]):>9}" for column in COLUMNS))
-    lines += ["", _client(document), *_verdict(document)]
+    lines += ["", *_lengths(document), *_server(document["server"]), *_client(document), *_verdict(document)]
     return "\n".join(lines) + "\n"
 
 
@@ -49,11 +50,41 @@ def _failures(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _client(document: Mapping[str, Any]) -> str:
-    return (
+def _lengths(document: Mapping[str, Any]) -> list[str]:
+    """Delivered beside asked for, by the server's own count."""
+    prompts, answers = document["input_length"], document["output_length"]
+    ended = document["stopped_by_length_percent"]
+    of_prompts = f"prompts of {_number(prompts['mean'])} tokens ({prompts['asked']} asked for)"
+    of_answers = f"answers of {_number(answers['mean'])} tokens ({answers['asked']} asked for)"
+    texts = (
+        f"{of_prompts}, 95th percentile {_number(prompts['p95'])}",
+        f"{of_answers}, {_number(ended)} % of them ended by that limit",
+    )
+    return [line for text in texts for line in textwrap.wrap(text, 80, subsequent_indent="  ")]
+
+
+def _server(said: Mapping[str, Any] | None) -> list[str]:
+    """What its own metrics said of the window."""
+    if said is None:
+        return []
+    if said["kind"] is None:
+        text = f"the server's own metrics: none ({printable(said['reason'] or 'no reason is known')})"
+        return textwrap.wrap(text, 80, subsequent_indent="  ", max_lines=SAMPLE_LINES)
+    share = said["kv_use_peak"]
+    text = (
+        f"the server ({said['kind']}): at most {_number(said['queue_peak'])} waited, {_number(said['running_peak'])}"
+        f" ran, KV cache {_number(None if share is None else 100 * share)} %;"
+        f" {_number(said['cached_percent'])} % of prompts cached"
+    )
+    return textwrap.wrap(text, 80, subsequent_indent="  ")
+
+
+def _client(document: Mapping[str, Any]) -> list[str]:
+    text = (
         f"in flight {_number(document['in_flight_mean'])}; the client added {_number(document['client_error_ms'])} ms, "
         f"used {_number(document['cpu_ms_per_request'])} ms CPU a request"
     )
+    return textwrap.wrap(text, 80, subsequent_indent="  ")
 
 
 def _verdict(document: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from perbench.results import Finding, Outcome
 from perbench_bench.engine.feed import TYPICAL_OF, Feed
-from perbench_bench.engine.observations import NONE, Observations, milliseconds
+from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, milliseconds
 
 STEADY_DIFFERENCE = 0.10
 STEADY_ERRORS = 2.0
@@ -17,15 +17,17 @@ STEADY_JUDGED_FROM = 200
 CACHED_PERCENT = 1.0
 CACHE_ADVICE = "turn the server's prefix cache off: repeats ask the same items and would look faster than they are"
 INPUT_LENGTH_PERCENT = 5.0
+OUTPUT_LENGTH_PERCENT = 10.0
 UNEVEN_PERCENT = 10.0
 KEEPING_UP_PERCENT = 95.0
 """Completions per arrival below which a server does not keep up with an open loop."""
 
 
 def judge_stage(
-    seen: Observations, feed: Feed, *, input_tokens: int | None, steadiness: bool, open_loop: bool
-) -> Iterator[Finding]:
-    """What the stage's own figures say about it. `input_tokens`: asked for, of a synthetic load."""
+    seen: Observations, feed: Feed, *, input_tokens: int | None, output_tokens: int | None = None, steadiness: bool,
+    open_loop: bool,
+) -> Iterator[Finding]:  # fmt: skip
+    """What the stage's own figures say about it. `input_tokens`, `output_tokens`: asked for, of a synthetic load."""
     if feed.time_limited:
         yield Finding(
             code="StageTimeLimit", invalidates=True, measured=None, threshold=None, unit="",
@@ -40,6 +42,15 @@ def judge_stage(
     yield from _uneven(seen.totals.by_address())
     if input_tokens is not None:
         yield from _input_length(seen, input_tokens)
+    if output_tokens is not None:
+        yield from _output_length(seen, output_tokens)
+    if seen.bundled:
+        yield Finding(
+            code="TokensBundled", invalidates=False, measured=seen.tokens_per_chunk, threshold=ESTIMATE_LIMIT,
+            unit="tokens", rule="tokens in one chunk, of a server that does not say how many",
+            advice="no time between single tokens is known, and none is given: see the gaps between chunks and the time"
+            " per output token",
+        )  # fmt: skip
 
 
 def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
@@ -143,6 +154,20 @@ def _input_length(seen: Observations, asked: int) -> Iterator[Finding]:
             code="InputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
             rule="mean prompt length, fitted against the server's own count",
             advice="compare only with runs of the same delivered length",
+        )  # fmt: skip
+
+
+def _output_length(seen: Observations, asked: int) -> Iterator[Finding]:
+    """A server that cannot be told to go on ends when it likes: its rate is then that of another load."""
+    lengths = [row.output_tokens for row in seen.rows.values() if row.output_tokens is not None]
+    if not lengths:
+        return
+    delivered = sum(lengths) / len(lengths)
+    if abs(delivered - asked) > asked * OUTPUT_LENGTH_PERCENT / 100:
+        yield Finding(
+            code="OutputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
+            rule="mean answer length: the server ended answers by itself",
+            advice="compare only with runs of the same delivered length, or ask for answers as short as these",
         )  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from tests.support.servers import sport_server
 KEYS = {
     "requests", "errors", "duration_s", "request_rate", "output_tokens", "output_token_rate", "ttft_ms", "ttft_sent_ms",
     "itl_ms", "tpot_ms", "e2e_ms", "in_flight_mean", "client_error_ms", "cpu_ms_per_request", "peak_rss_mb", "valid",
-    "invalid_reasons",
+    "invalid_reasons", "findings", "outcomes", "error_samples", "chunk_gap_ms", "tokens_per_chunk",
+    "tokens_per_chunk_ratio", "input_length", "output_length", "stopped_by_length_percent", "server",
+    "request_parameters",
 }  # fmt: skip
 
 
@@ -144,3 +146,28 @@ def test_memory_does_not_grow_with_the_text_of_answers() -> None:
         )
     assert (few["errors"], many["errors"]) == (0, 0)
     assert many["peak_rss_mb"] < few["peak_rss_mb"] + 50, "as much as 17 answers"
+
+
+def test_what_was_delivered_is_told_beside_what_was_asked_for() -> None:
+    with truth_server({"answer": {"tokens": 3}}) as server:
+        done = load(server.url, "--output-tokens", "100", "--input-tokens", "60")
+    found = json.loads(done.stdout)
+    assert found["output_length"] | {"p50": 3.0} == found["output_length"]
+    assert (found["output_length"]["asked"], found["output_length"]["mean"]) == (100, 3.0)
+    assert (found["input_length"]["asked"], found["input_length"]["mean"]) == (60, pytest.approx(60, abs=3))
+    assert found["stopped_by_length_percent"] == 0.0
+    assert "OutputLengthMissed" in {finding["code"] for finding in found["findings"]}
+    assert found["server"]["kind"] == "vllm", "by the names of its metrics"
+    assert found["server"]["requests_counted"] >= 24
+    assert found["request_parameters"]["parameters"]["max_new_tokens"] == 100
+
+
+def test_bundled_tokens_leave_the_gaps_between_chunks() -> None:
+    script = {"answer": {"tokensPerChunk": 4, "usage": "end"}}
+    with truth_server(script) as server:
+        done = load(server.url, "--output-tokens", "16", protocol="openai")
+    found = json.loads(done.stdout)
+    assert found["itl_ms"]["mean"] is None
+    assert found["chunk_gap_ms"]["p50"] >= 4.0
+    assert (found["tokens_per_chunk"], found["tokens_per_chunk_ratio"]) == ("Estimated", 4.0)
+    assert "TokensBundled" in {finding["code"] for finding in found["findings"]}

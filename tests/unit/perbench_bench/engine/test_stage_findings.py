@@ -99,3 +99,30 @@ def test_uneven_replicas_are_a_warning() -> None:
     [finding] = uneven(50, 60, 40)
     assert (finding.measured, finding.invalidates) == (40.0, False)
     assert uneven(3, 4) == [], "the last round is seldom a whole one"
+
+
+def lengths_missed(output_tokens: int, asked: int) -> list[Finding]:
+    seen = seen_with()
+    for row in seen.rows.values():
+        row.output_tokens = output_tokens
+    found = judge_stage(
+        seen, ClosedFeed(Limits(0, 0.0, 1), 0), input_tokens=None, output_tokens=asked, steadiness=False,
+        open_loop=False,
+    )  # fmt: skip
+    return list(found)
+
+
+def test_answers_of_another_length_are_a_warning() -> None:
+    assert lengths_missed(91, asked=100) == []
+    [finding] = lengths_missed(3, asked=100)
+    assert (finding.code, finding.invalidates) == ("OutputLengthMissed", False)
+    assert (finding.measured, finding.threshold, finding.unit) == (3.0, 100.0, "tokens")
+
+
+def test_bundled_tokens_are_said() -> None:
+    seen = seen_with()
+    seen.estimated_answers, seen.content_tokens, seen.content_events = 100, 400, 100
+    [finding] = judge_stage(
+        seen, ClosedFeed(Limits(0, 0.0, 1), 0), input_tokens=None, steadiness=False, open_loop=False
+    )
+    assert (finding.code, finding.invalidates, finding.measured) == ("TokensBundled", False, 4.0)
