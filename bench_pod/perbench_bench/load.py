@@ -4,25 +4,36 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
+import numpy as np
 import uvloop
 from pydantic import JsonValue
 
+from perbench.api.defaults import least_items
 from perbench.api.tasks import Synthetic, TaskSpec
-from perbench.failures import Blame, Failure, RunError, printable, shorten
+from perbench.failures import Blame, Failure, RunError, UsageError, printable, shorten
 from perbench.plan import LoadPlan, Target
 from perbench.progress import Progress
 from perbench.results import Histogram, Outcome, StageRecord
 from perbench.statistics import histogram
 from perbench.statistics.percentiles import PERCENTS, Summary, summarise
+from perbench_bench.engine.arrivals import schedule_ns
 from perbench_bench.prompts import fit_prompt_length, fit_record, synthetic_requests
 from perbench_bench.session import open_session, preflight
 from perbench_bench.stage import StageResult, run_stage
 from perbench_bench.stage_plan import StagePlace, StagePlan
 from perbench_bench.tasks import resolve
+from perbench_bench.usage import memory_left_bytes
 
 LONGEST_SECONDS = 86_400.0
+MOST_PER_SECOND = 20_000
+"""Requests that are sent in a second at most: several times what the least client can do."""
+BYTES_PER_STAMPS, BYTES_PER_REQUEST = 100, 1_000
+"""What one request takes before the load, and at its end: the figures of its row and their copy in the record."""
+MOST_ITEMS = 1_000_000
+"""A task may say no higher limit (`TaskSpec`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +61,15 @@ class LoadOutcome:
 
 
 def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOutcome:
-    """Run the load to its end. Raises UsageError for a URL that is none, KeyboardInterrupt when interrupted."""
+    """Run the load to its end.
+
+    Raises UsageError for a URL that is none and for more requests than memory has room for, KeyboardInterrupt when
+    interrupted.
+    """
+    needed = requests_needed(request)
+    refuse_too_large(request, needed, memory_left_bytes())
     try:
-        result = uvloop.run(_until_signal(request, report))
+        result = uvloop.run(_until_signal(request, needed, report))
     except RunError as error:
         return LoadOutcome(document_of(request, None), RunError.exit_code, error.failure, None)
     failure = result.aborted or _too_many_errors(result, request.load.validity.error_percent)
@@ -60,8 +77,33 @@ def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOu
     return LoadOutcome(document_of(request, result, failure), code, failure, result.record)
 
 
-async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
-    task = asyncio.create_task(_run(request, report))
+def requests_needed(request: LoadRequest) -> int:
+    """How many measured requests the load can come to: with a duration, no more than can be sent in it.
+
+    Of an open loop one more than are due, so that it is time that ends the window.
+    """
+    seconds, arrivals = request.duration_seconds, request.load.arrivals
+    if seconds is None:
+        return request.requests
+    if arrivals is None:
+        return min(request.requests, max(ceil(seconds * MOST_PER_SECOND), least_items(request.load.concurrency)))
+    due = schedule_ns(arrivals, request.requests, request.seed)
+    return min(request.requests, int(np.searchsorted(due, seconds * 1e9, side="right")) + 1)
+
+
+def refuse_too_large(request: LoadRequest, needed: int, bytes_left: int | None) -> None:
+    """Raises UsageError where the figures of so many requests surely do not fit. `bytes_left` None: it is not known."""
+    certain = request.duration_seconds is None  # else nobody knows how many will be sent
+    bytes_needed = needed * (BYTES_PER_REQUEST if certain else BYTES_PER_STAMPS)
+    if bytes_left is not None and bytes_needed > bytes_left:
+        raise UsageError(
+            f"--requests {request.requests}: their figures need about {bytes_needed / 1e9:.3g} GB of memory, and "
+            f"{bytes_left / 1e9:.3g} GB are free here: ask for fewer, or for a shorter --duration"
+        )
+
+
+async def _until_signal(request: LoadRequest, needed: int, report: Callable[[Progress], None]) -> StageResult:
+    task = asyncio.create_task(_run(request, needed, report))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
@@ -71,9 +113,10 @@ async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]
         raise KeyboardInterrupt from None
 
 
-async def _run(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
+async def _run(request: LoadRequest, needed: int, report: Callable[[Progress], None]) -> StageResult:
     synthetic = Synthetic(input_tokens=request.input_tokens, output_tokens=request.output_tokens)
-    task = resolve(TaskSpec(name="load", synthetic=synthetic, limit=request.requests), None)
+    task = resolve(TaskSpec(name="load", synthetic=synthetic, limit=min(needed, MOST_ITEMS)), None)
+    task = replace(task, count=needed)
     load = request.load
     session = await open_session(request.target, load, request.seed)
     session = await preflight(session, "Say a word.", 2)

@@ -4,9 +4,15 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from perbench.api.load import Arrival
+from perbench.api.models import Protocol
+from perbench.failures import UsageError
+from perbench.plan import ArrivalPlan, LoadPlan, Target
+from perbench_bench.load import LoadRequest, refuse_too_large, requests_needed
 from perbench_bench.truth import truth_server
 from tests.support.servers import sport_server
 
@@ -22,6 +28,8 @@ KEYS = {
 def load(url: str, *options: str, protocol: str = "tgi") -> subprocess.CompletedProcess[str]:
     arguments = {"--concurrency": "4", "--requests": "24", "--input-tokens": "40", "--output-tokens": "6"}
     arguments |= dict(zip(options[::2], options[1::2], strict=True))
+    if "--rate" in options and "--concurrency" not in options:
+        del arguments["--concurrency"]
     flat = [part for pair in arguments.items() for part in pair]
     command = [sys.executable, "-c", "from perbench.cli import main; main()", "load", "--url", url, "--model", "m"]
     return subprocess.run(
@@ -86,7 +94,7 @@ def test_a_server_that_refuses_in_the_middle_is_exit_4_and_keeps_what_was_measur
     [
         (("--requests", "15"), "--requests 15: at least four times --concurrency"),
         (("--concurrency", "0"), "--concurrency"),
-        (("--rate", "3"), "--rate"),
+        (("--concurrency", "4", "--rate", "3"), "--rate"),
         (("--duration", "inf"), "perbench: --duration inf: give a number of seconds"),
         (("--model", " "), "perbench: --model is empty"),
     ],
@@ -171,3 +179,35 @@ def test_bundled_tokens_leave_the_gaps_between_chunks() -> None:
     assert found["chunk_gap_ms"]["p50"] >= 4.0
     assert (found["tokens_per_chunk"], found["tokens_per_chunk_ratio"]) == ("Estimated", 4.0)
     assert "TokensBundled" in {finding["code"] for finding in found["findings"]}
+
+
+@pytest.mark.parametrize("loop", [("--concurrency", "4"), ("--rate", "40")])
+def test_more_requests_than_the_duration_can_need_are_not_waited_for(loop: tuple[str, str]) -> None:
+    with truth_server() as server:
+        done = load(server.url, "--requests", "10000000", "--duration", "1", "--input-tokens", "500", *loop)
+    assert done.returncode in {0, 3}, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["duration_s"] == pytest.approx(1.0)
+    assert 4 < figures["requests"] < 10_000
+
+
+def test_more_requests_than_memory_has_room_for_are_refused() -> None:
+    plan = LoadPlan(concurrency=4, max_seconds=60)
+    target = Target(url="http://h", protocol=Protocol.TGI, model="m")
+    request = LoadRequest(target, plan, requests=10_000_000, input_tokens=8, output_tokens=8)
+    refuse_too_large(request, 10_000_000, bytes_left=64 * 10**9)
+    refuse_too_large(request, 10_000_000, bytes_left=None)
+    with pytest.raises(UsageError, match=r"^--requests 10000000: their figures need about 10 GB of memory, and 4 GB"):
+        refuse_too_large(request, 10_000_000, bytes_left=4 * 10**9)
+    for_a_while = replace(request, duration_seconds=10.0)
+    assert requests_needed(for_a_while) == 200_000, "no more are sent in ten seconds"
+    refuse_too_large(for_a_while, 200_000, bytes_left=4 * 10**9)
+
+
+def test_of_an_open_loop_those_that_are_due_are_needed() -> None:
+    plan = LoadPlan(arrivals=ArrivalPlan(rate=40, process=Arrival.CONSTANT), max_seconds=60)
+    target = Target(url="http://h", protocol=Protocol.TGI, model="m")
+    request = LoadRequest(target, plan, 10_000_000, 8, 8, duration_seconds=1.01)
+    assert requests_needed(request) == 41, "and one more, so that time ends the window"
+    assert requests_needed(replace(request, requests=30)) == 30
+    assert requests_needed(replace(request, duration_seconds=None)) == 10_000_000
