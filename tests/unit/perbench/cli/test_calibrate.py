@@ -26,7 +26,7 @@ def test_five_seconds_say_how_far_off_this_machine_is() -> None:
     took = time.monotonic() - began
     assert done.returncode in {0, 3}, done.stderr
     found = json.loads(done.stdout)
-    assert found["seconds"] <= 6.5, "it keeps to its time, but for the last answers"
+    assert found["seconds"] <= 2 * 5, "it keeps to its time, but for what is owed and the last answers"
     assert took >= found["seconds"]
     assert found["rates"]
     assert found["concurrencies"]
