@@ -133,11 +133,21 @@ def _delays(seen: Observations, record: ClientRecord, limits: Validity) -> Itera
         if tail.error_ms > allowed:
             yield f"p{tail.percent:g} of the client's error", tail.error_ms, allowed, "ms"
     yield from _read_tail(seen, limits)
+    yield from _per_token(seen, record.read_delay_p50_ms, limits)
+
+
+def _per_token(seen: Observations, delay: float | None, limits: Validity) -> Iterator[Broken]:
+    """The median read delay, against the time per token that it would spoil.
+
+    Where no request has one, no figure between tokens is given: the delay of the first token's read is judged as part
+    of the client's error (`docs/decisions/answers-of-one-token.md`).
+    """
     tpot = tpot_ms(seen)
-    per_token = float(np.nanmedian(tpot)) if np.isfinite(tpot).any() else 0.0
-    allowed = max(limits.read_delay_milliseconds, limits.read_delay_percent / 100 * per_token)
-    if record.read_delay_p50_ms is not None and record.read_delay_p50_ms > allowed:
-        yield "p50 of the read delay", record.read_delay_p50_ms, allowed, "ms"
+    if delay is None or not np.isfinite(tpot).any():
+        return
+    allowed = max(limits.read_delay_milliseconds, limits.read_delay_percent / 100 * float(np.nanmedian(tpot)))
+    if delay > allowed:
+        yield "p50 of the read delay", delay, allowed, "ms"
 
 
 def _read_tail(seen: Observations, limits: Validity) -> Iterator[Broken]:

@@ -116,8 +116,8 @@ def test_little_time_means_fewer_loads() -> None:
             [step(25, False, "give it a core"), step(25, False)],
             [step(4, False)],
             (
-                "this machine cannot be trusted with any load now, not even 25 requests/s (tried 2 times) or 4 in flight"
-                " (tried once): give it a core"
+                "this machine cannot be trusted with any load now, not even 25 requests/s (tried 2 times) or 4 in"
+                " flight (tried once): give it a core"
             ),
         ),
         (
