@@ -54,22 +54,26 @@ def judge_stage(
 
 
 def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
-    """TargetSaturated: more arrives than is completed, and what is under way grows beyond what chance explains.
+    """TargetSaturated: more arrives than is completed, what is under way grows beyond what chance explains, and so do
+    the times of requests.
 
-    Valid all the same: it is what the server does at this rate. Looked at from one typical duration after the window
-    opened, since before that an empty server only fills. Requests held back count as arrived.
+    Valid all the same: it is what the server does at this rate. Looked at from when most of the first requests have
+    ended, since before that an empty server only fills; at the latest from the middle of the window, as in a queue even
+    the first soon wait long. Where times are unlike, a server fills for longer than that, but they do not grow.
+    Requests held back count as arrived.
     """
     if feed.window_start is None or feed.window_end is None:
         return
-    start, end = feed.window_start + _typical_duration(seen), feed.window_end
+    end = feed.window_end
+    start = min(feed.window_start + _most_last(seen), (feed.window_start + end) // 2)
     arrived = int((seen.due > start).sum())
     if not arrived or end <= start:
         return
     percent = 100 * _ended_between(seen, start, end) / arrived
     quarter = (end - start) // 4
     early, late = (_in_flight(seen, at, at + quarter) for at in (start, end - quarter))
-    rising = late > early + 2 * sqrt(max(early, 1.0)) or seen.held_back > 0
-    if percent >= KEEPING_UP_PERCENT or not rising:
+    rising = late > early + 2 * sqrt(max(early, 1.0)) and _take_longer(seen)
+    if percent >= KEEPING_UP_PERCENT or not (rising or seen.held_back):
         return
     yield Finding(
         code="TargetSaturated", invalidates=False, measured=percent, threshold=KEEPING_UP_PERCENT, unit="%",
@@ -79,11 +83,23 @@ def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _typical_duration(seen: Observations) -> int:
-    """Median of the first requests that were answered, in ns: later ones of an overloaded server take ever longer."""
-    known = np.flatnonzero((seen.sent != NONE) & (seen.end > seen.sent))
+def _most_last(seen: Observations) -> int:
+    """How long all but a few of the first answered requests took, in ns."""
+    known = _ended(seen)
     first = known[np.argsort(seen.sent[known], kind="stable")][:TYPICAL_OF]
-    return int(np.median(seen.end[first] - seen.sent[first])) if first.size else 0
+    return int(np.percentile(seen.end[first] - seen.sent[first], 95)) if first.size else 0
+
+
+def _take_longer(seen: Observations) -> bool:
+    """Whether requests sent in the second half took longer, beyond what chance explains."""
+    known = _ended(seen)
+    drift = mean_duration_drift(seen.sent[known], milliseconds(seen.end[known] - seen.sent[known]))
+    return drift is not None and drift[0] > 0 and drift[1] >= STEADY_ERRORS
+
+
+def _ended(seen: Observations) -> NDArray[np.int64]:
+    """The measured requests that were sent, by index."""
+    return np.flatnonzero((seen.sent != NONE) & (seen.end > seen.sent))
 
 
 def _ended_between(seen: Observations, start: int, end: int) -> int:

@@ -81,6 +81,20 @@ def test_a_server_that_only_fills_at_first_is_not_saturated() -> None:
     assert keeping_up(np.full(100, 1_000.0), rate=40) == []
 
 
+def test_a_server_without_limits_whose_answers_last_unlike_is_not_saturated() -> None:
+    """It only fills for longer than one median: whoever takes long is there to the end of a window of three means."""
+    draws = (np.random.default_rng(seed).exponential(2_000, 300) for seed in range(40))
+    called = sum("TargetSaturated" in {found.code for found in keeping_up(drawn, rate=50)} for drawn in draws)
+    assert called <= 1
+
+
+@pytest.mark.parametrize("requests", [100, 200, 1_000])
+def test_a_server_far_too_slow_is_saturated_from_the_first_requests_on(requests: int) -> None:
+    """4 requests/s where 40 come: the 20th waits 5 s already, and the window may be as short."""
+    waiting = np.arange(1, requests + 1) * (250.0 - 25.0)
+    assert "TargetSaturated" in {found.code for found in keeping_up(waiting, rate=40)}
+
+
 def test_requests_held_back_say_that_it_does_not_keep_up() -> None:
     assert [finding.code for finding in keeping_up(np.full(400, 900.0), rate=100, held_back=100)] == ["TargetSaturated"]
 
