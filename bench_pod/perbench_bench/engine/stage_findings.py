@@ -36,6 +36,8 @@ def judge_stage(
         )  # fmt: skip
     saturated = list(_keeping_up(seen, feed)) if open_loop else []
     yield from saturated
+    if open_loop and not saturated:
+        yield from _long_enough(seen, feed)
     if steadiness:
         yield from _steadiness(seen, excused=bool(saturated))
     yield from _cached(seen)
@@ -81,6 +83,35 @@ def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
         advice="the server does not keep up with this rate, and its latencies grow with the length of the stage: lower"
         " load.rate",
     )  # fmt: skip
+
+
+def _long_enough(seen: Observations, feed: Feed) -> Iterator[Finding]:
+    """ShortWindow: far fewer requests ended in the window than arrived, as it opened with few under way.
+
+    The rate counts what ended. It is too low by what was under way when the window closed and not when it opened.
+    """
+    if feed.window_start is None or feed.window_end is None:
+        return
+    start, end = feed.window_start, feed.window_end
+    arrived = int(((seen.due > start) & (seen.due <= end)).sum())
+    if not arrived:
+        return
+    percent = 100 * _ended_between(seen, start, end) / arrived
+    early, late = _under_way(seen, start), _under_way(seen, end)
+    if percent < KEEPING_UP_PERCENT and late > early + 2 * sqrt(max(early, 1)):
+        yield Finding(
+            code="ShortWindow", invalidates=False, measured=percent, threshold=KEEPING_UP_PERCENT, unit="%",
+            rule="requests completed in the window, of those that arrived in it: it opened with fewer under way than it"
+            " closed with",
+            advice="the rates given are only that share of what was served: warm up for longer than a request takes"
+            " (load.warmup, --warmup), or send more requests",
+        )  # fmt: skip
+
+
+def _under_way(seen: Observations, at: int) -> int:
+    """Requests of any role that were sent by a stamp and ended after it."""
+    measured = int(((seen.sent != NONE) & (seen.sent <= at) & (seen.end > at)).sum())
+    return measured + sum(spare.sent <= at < spare.end for spare in seen.spare_in_window)
 
 
 def _most_last(seen: Observations) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from perbench.results import Finding
 from perbench_bench.engine.feed import ClosedFeed, Limits
-from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.observations import Observations, Spare
 from perbench_bench.engine.stage_findings import judge_stage, mean_duration_drift
 from tests.support.stages import MS, seen_with
 
@@ -78,7 +78,26 @@ def test_a_slow_server_that_keeps_up_is_not_saturated() -> None:
 
 def test_a_server_that_only_fills_at_first_is_not_saturated() -> None:
     """No warm-up: in the first second nothing can end, however many the server can take."""
-    assert keeping_up(np.full(100, 1_000.0), rate=40) == []
+    assert "TargetSaturated" not in {found.code for found in keeping_up(np.full(100, 1_000.0), rate=40)}
+
+
+def test_a_window_that_opens_empty_and_is_short_has_a_rate_too_low_and_says_so() -> None:
+    [finding] = keeping_up(np.full(60, 1_100.0), rate=20)
+    assert (finding.code, finding.invalidates, finding.unit) == ("ShortWindow", False, "%")
+    assert finding.measured == pytest.approx(100 * 38 / 60, abs=2)
+    assert keeping_up(np.full(1_000, 1_100.0), rate=20) == [], "of a long window it is little"
+
+
+def test_a_window_that_opens_with_as_many_under_way_as_it_closes_with_is_long_enough() -> None:
+    seen = seen_with(60, duration=1_100.0)
+    seen.sent[:] = seen.due[:] = (np.arange(1, 61) * 50 * MS).astype(np.int64)
+    seen.end[:] = seen.sent + 1_100 * MS
+    feed = ClosedFeed(Limits(0, 0.0, 60), 0)
+    feed.window_start, feed.window_end = 0, int(seen.sent[-1])
+    warmup = [-50 * i * MS for i in range(22)]
+    seen.spare_in_window = [Spare(sent, sent + MS, sent + 1_100 * MS, "a", 1, 1) for sent in warmup]
+    found = judge_stage(seen, feed, input_tokens=None, steadiness=True, open_loop=True)
+    assert [finding.code for finding in found] == []
 
 
 def test_a_server_without_limits_whose_answers_last_unlike_is_not_saturated() -> None:
