@@ -45,4 +45,4 @@ def run(
         await ClosedLoop(session.wire(lambda _: request), feed, recorder, concurrency, session.clock).run()
         return Ran(recorder.seen, feed, recorder)
 
-    return uvloop.run(asyncio.wait_for(work(), 60))
+    return uvloop.run(asyncio.wait_for(work(), 180))
