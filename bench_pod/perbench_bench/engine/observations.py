@@ -38,7 +38,9 @@ class WindowSums:
     in_flight_ns: int = 0
     """Time inside the window, summed over the requests that were under way."""
     lost_ns: int = 0
-    """Turnaround, connecting and read delay of the requests sent inside the window."""
+    """Turnaround and read delay of the requests sent inside the window."""
+    connecting_ns: int = 0
+    """What the same waited for a connection, those found dead included: the network's and the server's affair."""
     cycle_ns: int = 0
     """From slot free to last byte, of the same requests."""
     cycles: int = 0
@@ -52,6 +54,8 @@ class Totals:
     requests: int = 0
     sends: int = 0
     """Times a request was sent: once more where a connection was found dead."""
+    retries: int = 0
+    """Requests that were to be sent once more for that."""
     answered: int = 0
     """Requests that succeeded."""
     uncounted: int = 0
@@ -78,6 +82,7 @@ class Totals:
         """Take one finished request."""
         self.requests += 1
         self.per_address[exchange.address] += 1
+        self.retries += exchange.retried
         if reply.outcome is Outcome.CONNECT_FAILED:
             return
         self.sends += 2 if exchange.retried else 1
@@ -206,7 +211,9 @@ class Observations:
             window.output_tokens += inside / (total or 1.0) * reply.output_tokens
         if feed.in_window(exchange.sent) and not exchange.paused:
             window.cycles += 1
-            window.lost_ns += exchange.sent - exchange.due + (exchange.delays[-1] if exchange.delays else 0)
+            turnaround = exchange.sent - exchange.due - exchange.connect_ns
+            window.lost_ns += turnaround + (exchange.delays[-1] if exchange.delays else 0)
+            window.connecting_ns += exchange.connect_ns
             window.cycle_ns += exchange.end - exchange.due
 
     def _add_row(self, exchange: Exchange, reply: Reply, tokens: list[float]) -> None:
