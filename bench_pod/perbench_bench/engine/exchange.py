@@ -12,7 +12,7 @@ class Exchange:
 
     __slots__ = (
         "address", "connect_ns", "delays", "due", "end", "ending", "error", "on_ended", "on_read", "paused",
-        "reader", "reads", "retried", "sent", "ticket",
+        "reader", "reads", "rested_ns", "retried", "sent", "ticket",
     )  # fmt: skip
 
     def __init__(
@@ -29,6 +29,8 @@ class Exchange:
         """When it was to be sent: as scheduled in an open loop, when its slot came free in a closed one."""
         self.paused = False
         """The slot waited on purpose (after a failure) or has just begun: no turnaround is measured."""
+        self.rested_ns = 0
+        """How long the slot had waited on purpose before `due`."""
         self.sent = 0
         self.end = 0
         self.connect_ns = 0

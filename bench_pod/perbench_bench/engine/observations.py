@@ -41,6 +41,8 @@ class WindowSums:
     """Turnaround and read delay of the requests sent inside the window."""
     connecting_ns: int = 0
     """What the same waited for a connection, those found dead included: the network's and the server's affair."""
+    resting_ns: int = 0
+    """What their slots had waited on purpose before them, after a failure."""
     cycle_ns: int = 0
     """From slot free to last byte, of the same requests."""
     cycles: int = 0
@@ -209,12 +211,13 @@ class Observations:
             stamps, weights = (reply.stamps, tokens) if total > 0 else ([exchange.end], [1.0])
             inside = sum(weight for stamp, weight in zip(stamps, weights, strict=True) if feed.in_window(stamp))
             window.output_tokens += inside / (total or 1.0) * reply.output_tokens
-        if feed.in_window(exchange.sent) and not exchange.paused:
+        if feed.in_window(exchange.sent) and (exchange.rested_ns or not exchange.paused):
             window.cycles += 1
             turnaround = exchange.sent - exchange.due - exchange.connect_ns
             window.lost_ns += turnaround + (exchange.delays[-1] if exchange.delays else 0)
             window.connecting_ns += exchange.connect_ns
-            window.cycle_ns += exchange.end - exchange.due
+            window.resting_ns += exchange.rested_ns
+            window.cycle_ns += exchange.end - exchange.due + exchange.rested_ns
 
     def _add_row(self, exchange: Exchange, reply: Reply, tokens: list[float]) -> None:
         i = exchange.ticket.index
