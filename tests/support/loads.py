@@ -10,8 +10,12 @@ from perbench.plan import LoadPlan, Target
 from perbench_bench.engine.closed_loop import ClosedLoop
 from perbench_bench.engine.feed import ClosedFeed, Limits
 from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.patience import Patience
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.session import open_session
+
+HASTY = Patience(failing_seconds=0.2, overloaded_seconds=0.2)
+"""Tests do not wait long to see a load given up."""
 
 
 @dataclass
@@ -41,7 +45,7 @@ def run(
         session = await open_session(Target(url=url, protocol=protocol, model="m"), load, seed=1)
         request = session.request(prompt, tokens)
         feed = ClosedFeed(Limits(2 * concurrency, 0.0, measured), session.clock())
-        recorder = Recorder(session.read, session.clock, feed, measured, concurrency)
+        recorder = Recorder(session.read, session.clock, feed, measured, concurrency, patience=HASTY)
         await ClosedLoop(session.wire(lambda _: request), feed, recorder, concurrency, session.clock).run()
         return Ran(recorder.seen, feed, recorder)
 
