@@ -140,6 +140,11 @@ class ClientRecord(Document):
     """Largest resident size of the load generator."""
     requests_per_address: tuple[int, ...] = ()
     """Requests sent to each address of the server's name, the most first. Empty: it has only one."""
+    retries: int = 0
+    """Requests of the whole load, warm-up included, that were sent once more because the connection kept for them was
+    found dead. They count as one request each, and their wait for a new connection as connecting."""
+    kept_connections: bool = True
+    """Whether connections were kept for the next request to the end. Not where many were found dead."""
 
 
 class ServerEvidence(Document):

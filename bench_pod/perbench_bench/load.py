@@ -103,6 +103,8 @@ def document_of(record: StageRecord | None) -> dict[str, JsonValue]:
     return {
         "requests": len(rows.outcome),
         "errors": failed,
+        "retries": client.retries,
+        "kept_connections": client.kept_connections,
         "duration_s": seconds,
         "request_rate": record.requests_in_window / seconds if seconds > 0 else None,
         "output_tokens": record.output_tokens_in_window,
@@ -128,10 +130,10 @@ def _nothing() -> dict[str, JsonValue]:
     figures: dict[str, JsonValue] = dict.fromkeys(("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms"), empty)
     names = (
         "duration_s", "request_rate", "output_token_rate", "in_flight_mean", "client_error_ms", "cpu_ms_per_request",
-        "peak_rss_mb",
+        "peak_rss_mb", "kept_connections",
     )  # fmt: skip
     nothing: dict[str, JsonValue] = dict.fromkeys(names)
-    counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "output_tokens": 0}
+    counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "retries": 0, "output_tokens": 0}
     verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": ["NothingMeasured"], "findings": []}
     return counts | nothing | figures | verdict
 

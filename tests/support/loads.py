@@ -23,6 +23,7 @@ class Ran:
     seen: Observations
     feed: ClosedFeed
     recorder: Recorder
+    kept_connections: bool
 
 
 def run(
@@ -46,7 +47,8 @@ def run(
         request = session.request(prompt, tokens)
         feed = ClosedFeed(Limits(2 * concurrency, 0.0, measured), session.clock())
         recorder = Recorder(session.read, session.clock, feed, measured, concurrency, patience=HASTY)
-        await ClosedLoop(session.wire(lambda _: request), feed, recorder, concurrency, session.clock).run()
-        return Ran(recorder.seen, feed, recorder)
+        loop = ClosedLoop(session.wire(lambda _: request), feed, recorder, concurrency, session.clock)
+        await loop.run()
+        return Ran(recorder.seen, feed, recorder, loop.keep_alive)
 
     return uvloop.run(asyncio.wait_for(work(), 60))

@@ -100,7 +100,7 @@ class Slot(Line):
             self._advance(exchange.end)
 
     def _was_read(self, exchange: Exchange, succeeded: bool) -> None:
-        """An error inside HTTP 200 shows only now. After the first the next request has left already; then they wait."""
+        """An error inside HTTP 200 shows only now. After the first the next request has left already, then none."""
         if succeeded:
             self._failures = 0
         elif not _failed_openly(exchange):

@@ -1,4 +1,4 @@
-"""How much of a closed loop's concurrency was really in flight, and whose affair the rest is (measurement.md §4). Pure."""
+"""What a target or its network kept from the load, and whose affair it is (measurement.md §4). Pure."""
 
 from collections.abc import Iterator
 
@@ -41,12 +41,25 @@ def judge_delivery(seen: Observations, record: ClientRecord, load: LoadPlan) -> 
     )  # fmt: skip
 
 
+def judge_connections(seen: Observations, load: LoadPlan) -> Iterator[Finding]:
+    """KeepAliveBroken: more requests were sent again than may fail. Nobody can tell a connection that was closed while
+    it was idle from a request that was dropped at once, so it may be failures that they hide."""
+    retries, allowed = seen.window.retries, seen.window.cycles * load.validity.error_percent / 100
+    if retries > max(allowed, 1):
+        yield Finding(
+            code="KeepAliveBroken", invalidates=False, measured=float(retries), threshold=allowed, unit="requests",
+            rule="requests of the window that were sent again because a kept connection was found dead",
+            advice="raise the time and the number of requests for which the server, or a proxy before it, keeps"
+            " connections; look into its log, since it may be that it drops requests",
+        )  # fmt: skip
+
+
 CONNECTING = "connections had to be made"
 CONNECTING_ADVICE = (
     "have the server keep its connections open between requests (HTTP keep-alive), or measure from nearer to it"
 )
 RESTING = "slots rested after failed requests"
-RESTING_ADVICE = "look at the failures first: the server had less to do than was asked for, since a slot rests after one"
+RESTING_ADVICE = "look at the failures first: a slot rests after one, and the server had less to do than was asked for"
 
 
 def _ours_ns(window: WindowSums, wait_ms: float) -> float:

@@ -26,6 +26,8 @@ class Owner(Interface):
     monitor: LoopMonitor
     tls: ssl.SSLContext | None
     keep_alive: bool
+    on_kept: int
+    """Requests that were sent on a connection that had carried others."""
 
     def broke_promise(self) -> None:
         """A connection that was to be kept alive was found closed."""
@@ -49,6 +51,7 @@ class Line:
         """Send its request, on a new connection where none is kept. It ends through `exchange.on_ended`."""
         exchange.address = self._address
         if self._connection and self._connection.reusable and self._owner.keep_alive:
+            self._owner.on_kept += 1
             self._connection.send(exchange, self._owner.wire.request(exchange.ticket))
         else:
             self._connect(exchange, self._owner.clock())

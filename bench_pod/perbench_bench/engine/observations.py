@@ -47,6 +47,8 @@ class WindowSums:
     """From slot free to last byte, of the same requests."""
     cycles: int = 0
     """How many requests these sums are over."""
+    retries: int = 0
+    """Of these, sent once more because their connection was found dead."""
 
 
 @dataclass(slots=True)
@@ -213,6 +215,7 @@ class Observations:
             window.output_tokens += inside / (total or 1.0) * reply.output_tokens
         if feed.in_window(exchange.sent) and (exchange.rested_ns or not exchange.paused):
             window.cycles += 1
+            window.retries += exchange.retried
             turnaround = exchange.sent - exchange.due - exchange.connect_ns
             window.lost_ns += turnaround + (exchange.delays[-1] if exchange.delays else 0)
             window.connecting_ns += exchange.connect_ns

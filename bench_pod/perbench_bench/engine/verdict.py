@@ -34,6 +34,8 @@ class ClientUse:
     requests: int
     """All requests of the stage, warm-up and filler included."""
     causes: tuple[Cause, ...] = ()
+    kept_connections: bool = True
+    """Whether connections were still kept for the next request at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def client_record(seen: Observations, load: LoadPlan, feed: Feed, use: ClientUse
         cpu_ms_per_request=use.cpu_seconds * 1e3 / use.requests if use.requests else None,
         peak_rss_bytes=use.peak_rss_bytes,
         requests_per_address=seen.totals.by_address(),
+        retries=seen.totals.retries,
+        kept_connections=use.kept_connections,
     )
 
 

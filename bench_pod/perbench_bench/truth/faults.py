@@ -71,9 +71,7 @@ def overloaded(kind: Overload, protocol: Protocol, renderer: Renderer) -> Plan:
 def spoil(plan: Plan, fault: Fault, renderer: Renderer, protocol: Protocol) -> Plan:
     """What becomes of a plan that a fault meets."""
     spoiled = (
-        _midway(plan, fault, renderer, protocol)
-        if fault.kind in MIDWAY
-        else _whole(plan, fault, renderer, protocol)
+        _midway(plan, fault, renderer, protocol) if fault.kind in MIDWAY else _whole(plan, fault, renderer, protocol)
     )
     spoiled.fault = fault.kind
     return spoiled

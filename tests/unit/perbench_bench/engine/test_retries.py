@@ -3,7 +3,9 @@
 import numpy as np
 
 from perbench.api.models import Protocol
+from perbench.plan import LoadPlan
 from perbench.results import Outcome
+from perbench_bench.engine.delivery import judge_connections
 from perbench_bench.truth import truth_server
 from tests.support.loads import Ran, run
 
@@ -38,3 +40,36 @@ def test_what_is_lost_to_a_dead_connection_is_connecting_and_no_turnaround() -> 
     connecting = seen.window.connecting_ns
     assert connecting > 0
     assert connecting >= np.sum(seen.connect[1:-1]) * 0.5
+
+
+def rare_resets() -> Ran:
+    with truth_server({"seed": 3, "faults": [{"kind": "reset", "share": 0.03, "after": 16}]}) as server:
+        return run(server.url, Protocol.TGI, measured=400, concurrency=8)
+
+
+def test_connections_are_kept_where_few_of_them_break() -> None:
+    """And a failure is then sent again wherever it happens, not only as long as nobody has counted three."""
+    ran = rare_resets()
+    assert ran.seen.totals.retries > 3
+    assert ran.kept_connections
+    made = int((ran.seen.connect > 0).sum())
+    assert made < 100, "one of each slot, and one for each that broke"
+
+
+def test_connections_are_not_kept_where_most_of_them_break() -> None:
+    with truth_server({"faults": [{"kind": "broken-keep-alive"}]}) as server:
+        ran = run(server.url, Protocol.OPENAI, measured=100, concurrency=8)
+    assert not ran.kept_connections
+    assert 3 <= ran.seen.totals.retries <= 3 + 8
+    assert (ran.seen.connect > 0).all()
+    assert list(judge_connections(ran.seen, LoadPlan(concurrency=8, max_seconds=60))) == [], "it was in the warm-up"
+
+
+def test_many_retries_are_told_since_they_may_hide_failures() -> None:
+    found = list(judge_connections(rare_resets().seen, LoadPlan(concurrency=8, max_seconds=60)))
+    assert [(finding.code, finding.invalidates, finding.unit) for finding in found] == [
+        ("KeepAliveBroken", False, "requests")
+    ]
+    assert found[0].measured is not None
+    assert found[0].threshold is not None
+    assert found[0].measured > found[0].threshold
