@@ -34,6 +34,7 @@ def run(
     concurrency: int = 4,
     tokens: int = 6,
     timeout: float = 30,
+    first: float = 30,
     idle: float = 30,
     prompt: str = "a b c",
 ) -> Ran:
@@ -41,8 +42,9 @@ def run(
 
     async def work() -> Ran:
         load = LoadPlan(
-            concurrency=concurrency, max_seconds=60, request_timeout_seconds=timeout, idle_timeout_seconds=idle
-        )
+            concurrency=concurrency, max_seconds=60, request_timeout_seconds=timeout, first_token_timeout_seconds=first,
+            idle_timeout_seconds=idle,
+        )  # fmt: skip
         session = await open_session(Target(url=url, protocol=protocol, model="m"), load, seed=1)
         request = session.request(prompt, tokens)
         feed = ClosedFeed(Limits(2 * concurrency, 0.0, measured), session.clock())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from perbench_bench.engine.feed import Ticket
 from perbench_bench.engine.http1 import HttpResponse, ResponseReader
 from perbench_bench.engine.reply import Ending
+from perbench_bench.engine.sse import Pieces, only_comments
 
 
 class Exchange:
@@ -12,7 +13,7 @@ class Exchange:
 
     __slots__ = (
         "address", "connect_ns", "delays", "due", "end", "ending", "error", "on_ended", "on_read", "paused",
-        "reader", "reads", "rested_ns", "retried", "sent", "ticket",
+        "reader", "reads", "rested_ns", "retried", "sent", "ticket", "_looked_at", "_sign",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +42,8 @@ class Exchange:
         """Delay of each read in the loop, beside `reads`."""
         self.ending = Ending.COMPLETE
         self.error = ""
+        self._looked_at = 0
+        self._sign: int | None = None
         self.on_ended = on_ended
         self.on_read = on_read
         """Called when the answer was read, with whether it was a success."""
@@ -54,6 +57,15 @@ class Exchange:
         """Called by the monitor at the end of the iteration that read a chunk of this."""
         self.delays.append(delay_ns)
 
+    def sign_of_life(self) -> int | None:
+        """When the answer last brought something but comments, as far as it came. What was looked at is not again."""
+        pieces = self.response.pieces
+        sign = last_sign(pieces, self._looked_at)
+        self._looked_at = len(pieces)
+        if sign is not None:
+            self._sign = sign
+        return self._sign
+
     def finish(self, ending: Ending, now: int, error: str = "") -> None:
         """The exchange is over."""
         self.ending = ending
@@ -61,3 +73,12 @@ class Exchange:
         self.end = now
         self.reader.release()
         self.on_ended(self)
+
+
+def last_sign(pieces: Pieces, after: int = 0) -> int | None:
+    """Stamp of the last piece of a body, of those from number `after` on, that is more than comments."""
+    for number in range(len(pieces) - 1, after - 1, -1):
+        stamp, data = pieces[number]
+        if not only_comments(data):
+            return stamp
+    return None

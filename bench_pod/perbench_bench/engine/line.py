@@ -69,9 +69,15 @@ class Line:
         exchange = connection.under_way if connection else None
         if connection is None or exchange is None:
             return
-        if now - exchange.sent > wire.timeout_seconds * 1e9:
+        age = (now - exchange.sent) / 1e9
+        if age <= wire.idle_seconds and age <= wire.first_seconds and age <= wire.timeout_seconds:
+            return  # nearly always: what follows looks at the answer
+        sign = exchange.sign_of_life()
+        if age > wire.timeout_seconds:
             connection.give_up(now, f"no end after {wire.timeout_seconds:g} s")
-        elif exchange.response.pieces and now - exchange.reads[-1] > wire.idle_seconds * 1e9:
+        elif sign is None and age > wire.first_seconds:
+            connection.give_up(now, f"no token within {wire.first_seconds:g} s")
+        elif sign is not None and (now - sign) / 1e9 > wire.idle_seconds:
             connection.give_up(now, f"silent for {wire.idle_seconds:g} s in the middle of an answer")
 
     def _dead_reuse(self, exchange: Exchange) -> None:
