@@ -12,8 +12,24 @@ class Exchange:
     """One request and what came back, as raw as it came. Stamps are in ns of the engine's clock."""
 
     __slots__ = (
-        "address", "connect_ns", "delays", "due", "end", "ending", "error", "on_ended", "on_read", "paused",
-        "reader", "reads", "rested_ns", "retried", "sent", "ticket", "_looked_at", "_sign",
+        "_looked_at",
+        "_sign",
+        "address",
+        "connect_ns",
+        "delays",
+        "due",
+        "end",
+        "ending",
+        "error",
+        "on_ended",
+        "on_read",
+        "paused",
+        "reader",
+        "reads",
+        "rested_ns",
+        "retried",
+        "sent",
+        "ticket",
     )  # fmt: skip
 
     def __init__(

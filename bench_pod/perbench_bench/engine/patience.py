@@ -14,14 +14,16 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds without a success after which a load is given up, and never before twice the longest success."""
+    """Seconds without a success after which a load is given up."""
 
     failing_seconds: float = 10.0
     """After many failures in a row. A server that restarts or stumbles for less is measured with its failures."""
     overloaded_seconds: float = 60.0
-    """The same where most of them are refusals: a server that says "not now" is there, and works on others."""
+    """The same where most of them are refusals: a server that says "not now" is there, and works on others. At least
+    twice as long as the longest success: between two waves of them the others are refused."""
     stuck_seconds: float = 120.0
-    """After a few failures in a row, one of each slot: they are slow ones, time-outs above all."""
+    """After a few failures in a row, one of each slot: they are slow ones, time-outs above all. At least twice as long
+    as the longest success."""
 
 
 class GivingUp:
@@ -46,11 +48,10 @@ class GivingUp:
         """One was none: the commonest outcome of those in a row, if it is time to give up."""
         self._in_a_row[outcome] += 1
         total, common = self._in_a_row.total(), self._in_a_row.most_common(1)[0][0]
-        patience = self._patience
-        often = patience.overloaded_seconds if common is Outcome.OVERLOADED else patience.failing_seconds
-        without = end - self._good
-        if without < 2 * self._longest:
-            return None
-        gone = total >= self._many and without >= often * NS
-        stuck = total >= self._few and without >= patience.stuck_seconds * NS
+        patience, without = self._patience, end - self._good
+        often = patience.failing_seconds * NS
+        if common is Outcome.OVERLOADED:
+            often = max(patience.overloaded_seconds * NS, 2 * self._longest)
+        gone = total >= self._many and without >= often
+        stuck = total >= self._few and without >= max(patience.stuck_seconds * NS, 2 * self._longest)
         return common if gone or stuck else None

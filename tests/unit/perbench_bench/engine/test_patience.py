@@ -41,8 +41,9 @@ def test_a_wider_load_has_more_failures_at_once() -> None:
     assert given_up_at(Outcome.TRUNCATED, 0.2, concurrency=64) == pytest.approx(128 * 0.2)
 
 
-def test_no_load_is_given_up_in_less_time_than_two_of_its_requests_take() -> None:
+def test_no_load_is_given_up_for_refusals_in_less_time_than_two_of_its_requests_take() -> None:
     """256 requests at a server that takes 128: between two waves of successes the others are refused for long."""
+    assert given_up_at(Outcome.CONNECT_FAILED, 0.01, success=(0, 90)) == pytest.approx(90 + 10, rel=0.01)
     slow = given_up_at(Outcome.OVERLOADED, 0.01, success=(0, 90))
     assert slow == pytest.approx(90 + 180, rel=0.01)
 
