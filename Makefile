@@ -66,6 +66,7 @@ bench: $(VENV)/.dev  ## what the verdict catches, how exact the engine is, what 
 	$(BIN)/python -m tests.bench.confusion --rounds 4
 	$(BIN)/python -m tests.bench.coverage
 	$(BIN)/python -m tests.bench.operator_latency
+	$(BIN)/python -m tests.bench.operator_looks
 	$(BIN)/python -m tests.bench.exporter_overhead
 
 bench-peers: $(VENV)/.dev  ## the engine beside other load generators from PyPI, judged by the truth server (2 GB, once; 2 minutes)

@@ -242,7 +242,7 @@ class Applier:
             if error.status == 404:
                 self._records.drop(run, action.model)  # so that it is made at the next look
             raise UnavailableError(f"ConfigMap {name}: {error}") from error
-        self._records.put(run, action.model, body)
+        await self._records.put(run, action.model, body)
 
     async def _prune(self, run: RunIdentity, action: Prune) -> None:
         """Of the latest runs before this one, and of those that are somebody's baseline, what is compared stays; all

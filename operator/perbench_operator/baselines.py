@@ -1,16 +1,18 @@
 """Reads the run that a benchmark is compared with. Nothing of it is kept: it is needed for one look. A rim."""
 
+import asyncio
 from typing import Any
 
 from perbench.api.resource import KIND
 from perbench.objects.compact import ValuePool
-from perbench.objects.results import ModelObject, read_object
+from perbench.objects.results import ModelObject
 from perbench.objects.run import RunRecord, read_run
 from perbench_operator.cache import is_owned
 from perbench_operator.client import AnswerError, KubernetesApi
 from perbench_operator.decide.regression import chosen_run
 from perbench_operator.decide.situation import Baseline, Benchmark, NoBaseline
 from perbench_operator.names import ROLE, Role, RunIdentity, model_object, run_object
+from perbench_operator.records import compact_object
 
 
 async def read_baseline(api: KubernetesApi, asking: Benchmark) -> Baseline | NoBaseline | None:
@@ -51,7 +53,8 @@ async def _read(api: KubernetesApi, run: RunIdentity) -> Baseline | NoBaseline:
         found = await _owned(api, run, model_object(run, model, Role.RESULTS))
         if found is None:
             return NoBaseline("BaselineGone", f"there is no results object of model {model} in {whose}")
-        objects[model] = pool.compact(read_object(found.get("binaryData")))
+        # Beside the loop: the largest take a quarter of a second.
+        objects[model] = await asyncio.to_thread(compact_object, pool, found.get("binaryData"))
     return Baseline(record, objects)
 
 

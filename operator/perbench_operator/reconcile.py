@@ -17,6 +17,7 @@ from perbench_operator.configuration import OperatorConfiguration
 from perbench_operator.decide import Decision, Situation, decide
 from perbench_operator.decide.runs import is_active, needs_baseline, needs_records
 from perbench_operator.decide.situation import Action, Baseline, Benchmark, Prune, identity_of
+from perbench_operator.evaluations import Evaluations
 from perbench_operator.grafana import Teller
 from perbench_operator.metrics.reconciles import Reconciles
 from perbench_operator.names import RunIdentity
@@ -59,6 +60,7 @@ class Reconciler:
         self.grafana: Teller | None = None
         """None: Grafana is told nothing."""
         self.looks = Reconciles()
+        self.evaluations = Evaluations()
         self._api = api
         self._cache = cache
         self._configuration = configuration
@@ -143,7 +145,7 @@ class Reconciler:
 
     def _without_benchmark(self, uid: str) -> float | None:
         """It is gone, or has not come through the watch yet. Its models may take a while to end."""
-        self._records.forget(uid)
+        self._forget_run(uid)
         if self.grafana is not None and self._cache.is_gone(uid):
             self.grafana.forget(uid)
         self._forbidden.pop(uid, None)
@@ -153,6 +155,11 @@ class Reconciler:
         self._cache.forget(uid)
         self.queue.forget(uid)
         return None
+
+    def _forget_run(self, uid: str, but: str | None = None) -> None:
+        """Drop what is known of a benchmark's runs, but for one."""
+        self._records.forget(uid, but)
+        self.evaluations.forget(uid, but)
 
     def _needs_looks(self, uid: str) -> bool:
         """Whether it is looked at now and then, for a watch may lose something: as long as it takes part in anything.
@@ -285,7 +292,7 @@ class Reconciler:
             return False
         self._cache.benchmark(None, written)
         kept = status.run.id if status.run and status.completion_time is None else None
-        self._records.forget(benchmark.uid, but=kept)
+        self._forget_run(benchmark.uid, but=kept)
         if benchmark.status is None or benchmark.status.phase is not status.phase:
             self._wake_the_queued(benchmark.uid)
         return True
@@ -310,7 +317,7 @@ class Reconciler:
             return situation
         snapshot = await self._records.snapshot(run)
         labels = product_labels(benchmark.spec, snapshot, run, children) if snapshot else {}
-        return replace(
+        situation = replace(
             situation,
             snapshot=snapshot,
             children=await self._lookup.explained(children, run.namespace, situation.now),
@@ -318,6 +325,11 @@ class Reconciler:
             products=await self._lookup.products(labels),
             exporters=await self._lookup.exporters(benchmark.spec, snapshot, run, children),
             baseline=await read_baseline(self._api, benchmark) if needs_baseline(benchmark) else None,
+        )
+        evaluation = await self.evaluations.of(situation)
+        return replace(  # last, and nothing is waited for until it is decided: others may start a model meanwhile
+            situation,
+            evaluation=evaluation,
             may_start=may_start(
                 uid,
                 self._cache.holders() | self._starting,

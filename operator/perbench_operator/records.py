@@ -1,6 +1,8 @@
 """Results objects and snapshots as they were last read: a cache of what the API holds, never more. A rim."""
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +36,8 @@ class RecordCache:
     def __init__(self, api: KubernetesApi) -> None:
         self._api = api
         self._runs: dict[tuple[str, str], _OfRun] = {}
+        # One thread: somebody may write objects of which two would not fit into the operator's memory as they unfold.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="records")
 
     async def read(self, run: RunIdentity, models: Sequence[str], children: Children) -> dict[str, ModelObject]:
         """The results objects of a run, by model; those that are not there are left out."""
@@ -44,7 +48,7 @@ class RecordCache:
                 continue
             body = await self._find(run, model_object(run, model, Role.RESULTS))
             if body is not None:
-                known.objects[model] = known.pool.compact(read_object(body.get("binaryData")))
+                known.objects[model] = await self._understood(known.pool, body)
                 known.heard[model] = heard
             else:  # it is yet to be made: asked for again
                 known.objects.pop(model, None)
@@ -76,10 +80,15 @@ class RecordCache:
             return None
         return body if is_owned(body, run.uid) else None
 
-    def put(self, run: RunIdentity, model: str, body: dict[str, Any]) -> None:
+    async def put(self, run: RunIdentity, model: str, body: dict[str, Any]) -> None:
         """A results object as the API has just given it back."""
         known = self._of(run)
-        known.objects[model] = known.pool.compact(read_object(body.get("binaryData")))
+        known.objects[model] = await self._understood(known.pool, body)
+
+    async def _understood(self, pool: ValuePool, body: dict[str, Any]) -> ModelObject:
+        """Beside the loop: the largest take a quarter of a second."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, compact_object, pool, body.get("binaryData"))
 
     def drop(self, run: RunIdentity, model: str) -> None:
         """A results object is not there any more: it is asked for again."""
@@ -94,6 +103,11 @@ class RecordCache:
 
     def _of(self, run: RunIdentity) -> _OfRun:
         return self._runs.setdefault((run.uid, run.run_id), _OfRun())
+
+
+def compact_object(pool: ValuePool, binary_data: dict[str, str] | None) -> ModelObject:
+    """What is in a results object, in little memory."""
+    return pool.compact(read_object(binary_data))
 
 
 def _heard(progress: BenchProgress | None) -> tuple[int, int, int, str] | None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import JsonValue
-
-from perbench.api.defaults import Resolved
 from perbench.evaluation import cells, scores, warnings
+from perbench.evaluation.kept import NOTHING_KEPT, Kept, kept_of
+from perbench.evaluation.kinship import Kinship, kinships_of
 from perbench.evaluation.replicates import basis_of, replicates_by_model
-from perbench.evaluation.scores import Kinship, TaskScores
+from perbench.evaluation.scores import TaskScores
 from perbench.evaluation.settings import Settings, settings_of
 from perbench.evaluation.values import Cell, Evaluation, ModelEvaluation, TaskEvaluation
 from perbench.evaluation.verdict import is_settled, judge
@@ -16,35 +15,30 @@ from perbench.plan import Validity
 from perbench.results import ModelRecord, Results, TaskRecord
 from perbench.statistics.means import geometric_mean
 
-ENDPOINT_PROMPTS = {"TGI": "Completion", "OpenAI": "Completion", "OpenAIChat": "Chat"}
-"""What an endpoint's protocol does to prompts, whatever `load.api` says."""
 
-
-def evaluate(results: Results, settings: Settings | None = None) -> Evaluation:
+def evaluate(results: Results, settings: Settings | None = None, before: Evaluation | None = None) -> Evaluation:
     """Everything that follows from the results. Also for a run that is not at its end: it then has no PER.
 
-    `settings` in place of those of the results' own spec score the same figures anew. Equal arguments, equal answer:
-    draws are seeded. UsageError where the spec in the results has settings that nobody can use.
+    `settings` in place of those of the results' own spec score the same figures anew. `before`: an evaluation of less
+    of the same run, of which is taken what would come out the same; the answer is the same without it. Equal arguments,
+    equal answer: draws are seeded. UsageError where the spec in the results has settings that nobody can use.
     """
     settings = settings or settings_of(results)
+    if before is not None and before.settings == settings and before.results == results:
+        return before
     rounds = results.resolved.rounds
-    kinships = {model.name: _kinship(model, results.spec, results.resolved) for model in results.models}
-    by_task = [_cells_of(results, task, settings) for task in results.tasks]
+    kinships = kinships_of(results)
+    kept = kept_of(before, results, settings) if before is not None else NOTHING_KEPT
+    by_task = [_cells_of(results, task, settings, kept) for task in results.tasks]
     every_cell = [cell for row in by_task for cell in row]
     finished = all(is_settled(model, every_cell, rounds) for model in results.models)
-    scored = [
-        scores.score_task(row, kinships, settings, replicates_by_model(results, record, settings))
-        if finished and row
-        else None
-        for record, row in zip(results.tasks, by_task, strict=True)
-    ]
     tasks = tuple(
-        _task(record, row, answer, kinships, settings.reference)
-        for record, row, answer in zip(results.tasks, by_task, scored, strict=True)
+        _scored(results, record, row, kinships, settings, kept)
+        if finished and row
+        else _task(record, row, None, kinships, settings.reference)
+        for record, row in zip(results.tasks, by_task, strict=True)
     )
-    rankings = {
-        task.record.name: answer.assessment.reference for task, answer in zip(tasks, scored, strict=True) if answer
-    }
+    rankings = {task.record.name: task.reference_scores for task in tasks if task.reference_scores is not None}
     return Evaluation(
         results=results,
         settings=settings,
@@ -63,28 +57,33 @@ def evaluate(results: Results, settings: Settings | None = None) -> Evaluation:
     )
 
 
-def _cells_of(results: Results, task: TaskRecord, settings: Settings) -> tuple[Cell, ...]:
+def _cells_of(results: Results, task: TaskRecord, settings: Settings, kept: Kept) -> tuple[Cell, ...]:
     resolved = results.resolved
     planned = resolved.rounds * (resolved.repeats + (resolved.unloaded_requests is not None))
     basis = basis_of(results)
     limit = Validity.of(resolved.validity).error_percent
-    measured = [cells.measure(model, task, planned, settings.bases(model), basis, limit) for model in results.models]
+    measured = [
+        kept.cells.get((task.name, model.name))
+        or cells.measure(model, task, planned, settings.bases(model), basis, limit)
+        for model in results.models
+    ]
     return scores.without_missed_lengths(measured, task)
 
 
-def _kinship(model: ModelRecord, spec: Mapping[str, JsonValue], resolved: Resolved) -> Kinship:
-    """Unit of throughput and kind of prompt: an endpoint's protocol decides how its prompts arrive."""
-    entries = spec.get("models")
-    entry = next(
-        (entry for entry in entries if isinstance(entry, dict) and entry.get("name") == model.name)
-        if isinstance(entries, list)
-        else iter(()),
-        None,
-    )
-    endpoint = entry.get("endpoint") if entry else None
-    protocol = endpoint.get("protocol") if isinstance(endpoint, dict) else None
-    prompts = ENDPOINT_PROMPTS.get(protocol) if isinstance(protocol, str) else None
-    return (model.throughput_unit, prompts or resolved.api.value)
+def _scored(
+    results: Results,
+    record: TaskRecord,
+    row: Sequence[Cell],
+    kinships: Mapping[str, Kinship],
+    settings: Settings,
+    kept: Kept,
+) -> TaskEvaluation:
+    if record.name in kept.tasks:
+        return kept.tasks[record.name]
+    known = {cell.model: cell.rounds for cell in row}
+    replicates = replicates_by_model(results, record, settings, known)
+    answer = scores.score_task(row, kinships, settings, replicates)
+    return _task(record, row, answer, kinships, settings.reference)
 
 
 def _task(
@@ -103,6 +102,7 @@ def _task(
         few=bool(answer and answer.assessment.published.warnings),
         notes=(*warnings.length_notes(row), *(warnings.even_notes(answer.rows) if answer else ())),
         uncertainty=answer.assessment.uncertainty if answer else None,
+        reference_scores=answer.assessment.reference if answer else None,
         flips=answer.flips if answer else None,
     )
 

@@ -5,7 +5,7 @@ intervals are "within one launch".
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,29 @@ from numpy.typing import NDArray
 from perbench.evaluation.cells import DEFAULT_BASES, figures
 from perbench.evaluation.groups import groups
 from perbench.evaluation.settings import Bases, Settings
-from perbench.evaluation.values import Figures
+from perbench.evaluation.values import Figures, RoundFigures
 from perbench.per.measured import is_figure
 from perbench.per.replicates import Basis, FloatArray, Replicates
 from perbench.results import ModelRecord, Results, StageRecord, TaskKind, TaskRecord
 
 
-def replicates_by_model(results: Results, task: TaskRecord, settings: Settings | None = None) -> dict[str, Replicates]:
-    """Of every model of the run that has stages of this task; without `settings` on the default bases."""
+def replicates_by_model(
+    results: Results,
+    task: TaskRecord,
+    settings: Settings | None = None,
+    known: Mapping[str, Sequence[RoundFigures]] | None = None,
+) -> dict[str, Replicates]:
+    """Of every model of the run that has stages of this task; without `settings` on the default bases. `known`: the
+    figures of their replicates, by model, on the same bases; they are not computed again."""
     items = measured_items(task, results.models)
     basis = basis_of(results)
-    return {
-        model.name: replicates(task, model, basis, items, settings.bases(model) if settings else DEFAULT_BASES)
-        for model in results.models
-        if model.stages(task.name)
-    }
+    found = {}
+    for model in results.models:
+        if model.stages(task.name):
+            bases = settings.bases(model) if settings else DEFAULT_BASES
+            own = [entry.figures for entry in known[model.name]] if known else None
+            found[model.name] = replicates(task, model, basis, items, bases, own)
+    return found
 
 
 def basis_of(results: Results) -> Basis:
@@ -43,11 +51,18 @@ def measured_items(task: TaskRecord, models: Iterable[ModelRecord]) -> tuple[int
 
 
 def replicates(
-    task: TaskRecord, model: ModelRecord, basis: Basis, items: Sequence[int], bases: Bases = DEFAULT_BASES
+    task: TaskRecord,
+    model: ModelRecord,
+    basis: Basis,
+    items: Sequence[int],
+    bases: Bases = DEFAULT_BASES,
+    known: Sequence[Figures] | None = None,
 ) -> Replicates:
-    """Of one model; `items` as `measured_items` gives them for all models that are compared."""
+    """Of one model; `items` as `measured_items` gives them for all models that are compared. `known`: the figures of
+    each replicate on these bases, where somebody has computed them."""
     found = groups(model, task.name, basis)
-    own = [figures(task, group.stages, model.units, bases, group.unloaded) for group in found]
+    computed = (figures(task, group.stages, model.units, bases, group.unloaded) for group in found)
+    own = list(computed if known is None else known)
     synthetic = task.kind is TaskKind.SYNTHETIC
     return Replicates(
         model=model.name,

@@ -8,6 +8,7 @@ figure that cannot be trusted would move the scores of all others. Its figures a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from perbench.evaluation.kinship import Kinship
 from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Cell, Exclusion, Figures, Row, Scores
 from perbench.per import (
@@ -32,9 +33,6 @@ from perbench.results import TaskKind, TaskRecord
 
 LENGTH_TOLERANCE = 1.10
 """Synthetic loads whose mean output lengths differ by more are not ranked together (measurement.md §1)."""
-
-Kinship = tuple[str, str]
-"""What must be alike for models to be ranked together: unit of throughput, kind of prompt."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from perbench.api.status import ConditionStatus, ConditionType, Phase
 from perbench.evaluation.settings import Settings
 from perbench.evaluation.use import Use
 from perbench.failures import Failure
-from perbench.per import Best, Cost, LeftOut, ModelUncertainty, Score, TaskUncertainty
+from perbench.per import Best, Cost, LeftOut, ModelUncertainty, ReferenceScores, Score, TaskUncertainty
 from perbench.resources import MemoryOrigin, MemoryQuality
 from perbench.results import Finding, Outcome, Results, TaskKind, TaskRecord
 from perbench.statistics.percentiles import Summary
@@ -187,6 +187,8 @@ class TaskEvaluation:
     notes: tuple[str, ...]
     uncertainty: TaskUncertainty | None = None
     """Of the models ranked with the reference. None: the run is not at its end."""
+    reference_scores: ReferenceScores | None = None
+    """Of the same models. None: the run is not at its end."""
     flips: int | None = None
     """Pairs of models that change places on the Published scale when one other is left out, over all removals. None:
     there is no Published PER, or its ends are fixed."""

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from perbench.api.defaults import Resolved
 from perbench.api.per import LatencyBasis
-from perbench.evaluation.scores import Kinship
+from perbench.evaluation.kinship import Kinship
 from perbench.evaluation.settings import Settings
 from perbench.evaluation.values import Cell, Exclusion, NotedFinding, Row, TaskEvaluation, Warned
 from perbench.failures import shorten

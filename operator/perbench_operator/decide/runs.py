@@ -131,7 +131,7 @@ def _with_current(situation: Situation, run: Run, results: Results, left: Sequen
     if run.execution.suspend:
         actions = teardown(situation, run, current, lingering=True)
         turn = Turn(Phase.SUSPENDED, "execution.suspend is true")
-        return Decision(actions, statuses.under_way(situation, run, _evaluate(results), turn, current))
+        return Decision(actions, statuses.under_way(situation, run, _evaluate(situation, results), turn, current))
     if situation.refused_again or (situation.refusal and situation.refusal.model != current.model):
         return _break_off(situation, teardown(situation, run, current, lingering=True))
     if not is_measured(situation, run, current) and (failure := _stops_everything(situation, run, results)):
@@ -139,7 +139,7 @@ def _with_current(situation: Situation, run: Run, results: Results, left: Sequen
     turn = take_turn(situation, run, current)
     if turn.end is not None:  # figures and words come with the next look, which finds it written down
         return Decision(turn.actions, None, turn.story, turn.wake_after)
-    status = statuses.under_way(situation, run, _evaluate(results), turn, current)
+    status = statuses.under_way(situation, run, _evaluate(situation, results), turn, current)
     return Decision(turn.actions, status, turn.story, turn.wake_after)
 
 
@@ -216,9 +216,23 @@ def _stored(situation: Situation, run: Run, model: str) -> ModelObject:
     return stored if stored.model is not None else replace(stored, model=run.record(model))
 
 
-def _evaluate(results: Results) -> Evaluation | None:
+def results_now(situation: Situation) -> Results | None:
+    """What has been measured so far, where a decision needs to know what it comes to."""
+    benchmark = situation.benchmark
+    if benchmark.deleting or situation.snapshot is None or benchmark.status is None or not needs_records(benchmark):
+        return None
+    run = _run_of(situation)
+    results = None if isinstance(run, Decision) else results_of(situation, run, benchmark.status.completion_time)
+    return results if results is not None and _says_something(results) else None
+
+
+def _evaluate(situation: Situation, results: Results) -> Evaluation | None:
     """None: no bench pod has said yet what the tasks are."""
-    return evaluate(results) if results.tasks or all(model.failure for model in results.models) else None
+    return evaluate(results, before=situation.evaluation) if _says_something(results) else None
+
+
+def _says_something(results: Results) -> bool:
+    return bool(results.tasks) or all(model.failure for model in results.models)
 
 
 def _unsettled(launches: Sequence[Launch], situation: Situation, results: Results) -> tuple[Launch, ...]:
@@ -258,7 +272,7 @@ def _give_up(situation: Situation, run: Run, left: Sequence[Launch], failure: Fa
 def _finish(situation: Situation, run: Run, results: Results, left: tuple[Action, ...]) -> Decision:
     """Nothing is left to measure: PER, the last word, and the objects closed."""
     ended = results.model_copy(update={"completion_time": situation.now})
-    evaluation = evaluate(ended)
+    evaluation = evaluate(ended, before=situation.evaluation)
     if evaluation.verdict.exit_code is None:  # stages that had been there cannot be read any more
         message = "stages were recorded and cannot be read: somebody changed or deleted results objects"
         lost = Failure(blame=Blame.MEASUREMENT, reason="StagesMissing", message=message)
@@ -281,7 +295,7 @@ def _recompute(situation: Situation, status: Status) -> Decision:
     if isinstance(run, Decision):
         return run
     results = results_of(situation, run, status.completion_time)
-    evaluation = evaluate(results)
+    evaluation = evaluate(results, before=situation.evaluation)
     if evaluation.verdict.exit_code is None:
         after = statuses.without_results(situation, status)
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from perbench.api.resource import BenchmarkSpec
 from perbench.api.status import Status
+from perbench.evaluation import Evaluation
 from perbench.failures import Failure
 from perbench.grafana.annotations import RunAnnotation
 from perbench.grafana.orders import Problem
@@ -88,6 +89,8 @@ class Situation:
     children: Children = field(default_factory=Children)
     records: Mapping[str, ModelObject] = field(default_factory=dict)
     """The results objects of that run, by model."""
+    evaluation: Evaluation | None = None
+    """What they come to, or less of them: no decision depends on it, but how long it takes does."""
     products: Mapping[str, str] = field(default_factory=dict)
     """The accelerator product of nodes, where it is known."""
     exporters: Mapping[str, Exporter] = field(default_factory=dict)

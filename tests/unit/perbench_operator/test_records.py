@@ -1,9 +1,13 @@
 import asyncio
+import threading
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from perbench.objects.progress import BenchProgress
+from perbench.objects.results import ModelObject, read_object
 from perbench_operator.client import AnswerError, UnavailableError
 from perbench_operator.names import Role, RunIdentity, metadata, model_object, run_object
 from perbench_operator.observed import Children
@@ -87,3 +91,31 @@ def test_what_the_api_refuses_is_not_what_is_not_there() -> None:
     api.refuses = lambda _call: AnswerError(403, "Forbidden", "no")
     with pytest.raises(AnswerError):
         asyncio.run(RecordCache(api).read(RUN, ["m"], Children()))
+
+
+def test_objects_are_made_out_one_at_a_time_and_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest take a quarter of a second each, and much memory while they do."""
+    names = ["m", "n"]
+    bodies = [config_map(model_object(RUN, name, Role.RESULTS), Role.RESULTS) for name in names]
+    records = RecordCache(InMemoryApi(*bodies))
+    threads: list[threading.Thread] = []
+    busy = threading.Lock()
+
+    def read(content: Mapping[str, str] | None) -> ModelObject:
+        threads.append(threading.current_thread())
+        assert busy.acquire(blocking=False), "another one is being made out"
+        time.sleep(0.02)
+        busy.release()
+        return read_object(content)
+
+    monkeypatch.setattr("perbench_operator.records.read_object", read)
+    others = RunIdentity("another", "team", "u", "r2")
+
+    async def run() -> None:
+        put = (records.put(others, name, body) for name, body in zip(names, bodies, strict=True))
+        await asyncio.gather(records.read(RUN, names, Children()), *put)
+
+    asyncio.run(run())
+    assert len(threads) == 4
+    assert len(set(threads)) == 1
+    assert threads[0] is not threading.main_thread()
