@@ -164,6 +164,8 @@ def document_of(
         "errors": failed,
         "outcomes": {kind.value: count for kind, count in Counter(rows.outcome).most_common()},
         "error_samples": {kind.value: said for kind, said in result.errors.items()},
+        "retries": client.retries,
+        "kept_connections": client.kept_connections,
         "duration_s": seconds,
         "request_rate": record.requests_in_window / seconds if seconds > 0 else None,
         "output_tokens": record.output_tokens_in_window,
@@ -208,10 +210,17 @@ def _nothing(request: LoadRequest) -> dict[str, JsonValue]:
     figures: dict[str, JsonValue] = dict.fromkeys(times, empty)
     names = (
         "duration_s", "request_rate", "output_token_rate", "in_flight_mean", "client_error_ms", "cpu_ms_per_request",
-        "peak_rss_mb", "tokens_per_chunk", "tokens_per_chunk_ratio", "server",
+        "peak_rss_mb", "tokens_per_chunk", "tokens_per_chunk_ratio", "server", "kept_connections",
     )  # fmt: skip
     nothing: dict[str, JsonValue] = dict.fromkeys(names)
-    counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "outcomes": {}, "error_samples": {}, "output_tokens": 0}
+    counts: dict[str, JsonValue] = {
+        "requests": 0,
+        "errors": 0,
+        "retries": 0,
+        "outcomes": {},
+        "error_samples": {},
+        "output_tokens": 0,
+    }
     verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": ["NothingMeasured"], "findings": []}
     return counts | nothing | figures | _lengths(request, None) | {"request_parameters": {}} | verdict
 
