@@ -29,7 +29,7 @@ from perbench_operator.metrics import OperatorCollector, OperatorState, metric_r
 from perbench_operator.probes import probe_routes
 from perbench_operator.reconcile import Reconciler
 from perbench_operator.watch import WATCHED_KINDS, Received, operator_registry, watch
-from perbench_operator.work import ask, prime, sweep
+from perbench_operator.work import ask, discovered, prime, sweep
 
 logger = logging.getLogger("perbench_operator")
 
@@ -104,11 +104,12 @@ async def operate(configuration: OperatorConfiguration) -> None:
             where = ", ".join(scope) or "all namespaces"
             logger.info("watching %s; probes on port %d, metrics on port %d", where, probes, metrics)
             loops = [group.create_task(ask(benchmarks, health, clock, answered))]
-            await answered.wait()  # kopf looks for the resource only once, when it starts
+            await answered.wait()
             try:
                 await prime(api, cache, scope)
             except (AnswerError, UnavailableError) as error:
                 raise UnavailableError(f"what runs have made cannot be listed: {error}") from error
+            await discovered(api)
             loops.append(group.create_task(reconciler.work(lambda: health.tick(clock()))))
             loops.append(group.create_task(sweep(api, scope, reconciler.listed)))
             if teller is not None:

@@ -35,6 +35,22 @@ async def prime(api: KubernetesApi, cache: Cache, scope: Scope) -> None:
                 cache.child(kind, None, body)
 
 
+async def discovered(api: KubernetesApi) -> None:
+    """Wait until the API tells of benchmarks: kopf asks it once which kinds there are, and never watches others."""
+    while not await _is_discovered(api):  # noqa: ASYNC110  what is waited for tells nobody
+        await asyncio.sleep(ASK_SECONDS_AT_START)
+
+
+async def _is_discovered(api: KubernetesApi) -> bool:
+    try:
+        return await api.tells_of(KIND)
+    except UnavailableError:
+        return False
+    except AnswerError as error:  # then kopf is told nothing either, and says so
+        logger.warning("the API does not tell what it serves: %s", error)
+        return True
+
+
 async def ask(benchmarks: Benchmarks, health: Health, clock: Clock, answered: asyncio.Event) -> None:
     """Ask the API how things stand, for ever; `answered` is set from its first answer on."""
     trouble = ""

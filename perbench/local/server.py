@@ -222,14 +222,13 @@ def _wait_until_ready(process: _Process, ready_seconds: float) -> Listening:
         process.popen.wait()
         raise RunError(ended_early(process.ended() or Ended(0, process.log_tail(), oom_killed=False)))
     said = json.loads(line)
-    while _get(said["url"], LlamaCpp.health_path) is None:
+    while (properties := _properties(said["url"])) is None:
         if ended := process.ended():
             raise RunError(ended_early(ended))
         if time.monotonic() > deadline:
             raise RunError(never_ready(ready_seconds, process.log_tail()))
         time.sleep(POLL_SECONDS)
     ready = time.monotonic() - process.started
-    properties = _get(said["url"], "/props") or {}
     return Listening(
         url=said["url"],
         version=said["version"],
@@ -239,6 +238,11 @@ def _wait_until_ready(process: _Process, ready_seconds: float) -> Listening:
         autogroup_nice=said["autogroupNice"],
         ready_seconds=ready,
     )
+
+
+def _properties(url: str) -> Any:  # noqa: ANN401 - a JSON document
+    """What a server that is ready says of itself. None: it is not ready, or too busy to say so."""
+    return None if _get(url, LlamaCpp.health_path) is None else _get(url, "/props")
 
 
 def _get(url: str, path: str) -> Any:  # noqa: ANN401 - any JSON document

@@ -15,7 +15,7 @@ from tests.support import tables
 
 REQUIRE = "PERBENCH_REQUIRE_BROWSER"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 300
 RUNS = (
     "succeeded",
     "with_failed_model",

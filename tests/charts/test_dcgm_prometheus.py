@@ -1,7 +1,7 @@
 """A real Prometheus that reads a dcgm-exporter, and what a bench pod learns from it of a model's accelerators."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,6 +11,7 @@ from perbench_bench.device.prometheus import PrometheusHistory
 from tests.support.dcgm_exporter import BUSY_PERCENT, FIRST_MIB, WATTS, Gpu, dcgm_exporter
 from tests.support.processes import wait_until
 from tests.support.prometheus import Prometheus, running
+from tests.support.quiet import compared
 
 OWN = {"namespace": "gpus", "pod": "dcgm-exporter-x", "container": "exporter", "job": "dcgm-exporter"}
 """Labels that prometheus-operator puts on a target."""
@@ -55,24 +56,29 @@ def measured(url: str, *pods: str, accelerators: int = 2) -> AcceleratorUse:
     return found[-1]
 
 
+def said(use: Callable[[], AcceleratorUse], words: str) -> None:
+    """Wait for this reason: what was not read in time is not there for a while, and that is a reason of its own."""
+    wait_until(lambda: words in (use().held.reason or ""), words)
+
+
 def test_the_accelerators_of_two_replicas(prometheus: Prometheus) -> None:
-    use = measured(prometheus.url, "server-1", "server-2")
-    assert use.held.value is not None, use.held.reason
-    collections = use.held.value / MIB / 2 - FIRST_MIB
-    assert collections == int(collections), "of one pod, both devices added up"
-    assert collections >= 3
-    assert use.busy.value == pytest.approx(BUSY_PERCENT / 100)
-    assert use.energy.value is not None, use.energy.reason
-    assert 0.6 < use.energy.value / (4 * WATTS * WINDOW_SECONDS) < 1.6
-    assert use.samples >= 3
+    def compare(use: AcceleratorUse) -> None:
+        assert use.held.value is not None, use.held.reason
+        collections = use.held.value / MIB / 2 - FIRST_MIB
+        assert collections == int(collections), "of one pod, both devices added up"
+        assert collections >= 3
+        assert use.busy.value == pytest.approx(BUSY_PERCENT / 100)
+        assert use.energy.value is not None, use.energy.reason
+        assert 0.6 < use.energy.value / (4 * WATTS * WINDOW_SECONDS) < 1.6
+        assert use.samples >= 3
+
+    compared(lambda: measured(prometheus.url, "server-1", "server-2"), compare)
 
 
 def test_an_accelerator_of_two_pods_gives_figures_of_neither(prometheus: Prometheus) -> None:
-    use = asked(prometheus.url, "shared-1", accelerators=1)
-    assert use.refused
-    assert use.held.reason == (
-        "shared-1: its accelerators are shared with pod team/shared-2: what each of them takes is not known"
-    )
+    shared = "shared-1: its accelerators are shared with pod team/shared-2: what each of them takes is not known"
+    said(lambda: asked(prometheus.url, "shared-1", accelerators=1), shared)
+    assert asked(prometheus.url, "shared-1", accelerators=1).refused
 
 
 def test_the_old_names_of_labels_are_understood(prometheus: Prometheus) -> None:
@@ -81,17 +87,16 @@ def test_the_old_names_of_labels_are_understood(prometheus: Prometheus) -> None:
 
 
 def test_a_short_window_has_too_few_collections(prometheus: Prometheus) -> None:
-    use = asked(prometheus.url, "server-1", seconds=1.5)
-    assert use.held.value is None
-    assert "within the window of 2 s, and 3 are needed" in (use.held.reason or "")
+    few = "within the window of 2 s, and 3 are needed"
+    said(lambda: asked(prometheus.url, "server-1", seconds=1.5), few)
 
 
 def test_a_pod_that_it_does_not_know_says_what_to_look_at(prometheus: Prometheus) -> None:
-    use = asked(prometheus.url, "server-1", "missing")
-    assert use.energy.reason == (
+    unknown = (
         "missing: it has accelerators, and none by the pod's name in `pod` or `exported_pod`: does the exporter map"
         " them to pods (DCGM_EXPORTER_KUBERNETES=true)?"
     )
+    said(lambda: asked(prometheus.url, "server-1", "missing"), unknown)
 
 
 def test_one_that_has_no_figures_of_accelerators_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -102,8 +107,10 @@ def test_one_that_has_no_figures_of_accelerators_says_so(tmp_path_factory: pytes
             "static_configs": [{"targets": [f"127.0.0.1:{exporter.port}"]}],
         }
         with running(tmp_path_factory.mktemp("empty"), {"scrape_configs": [job]}) as found:
-            use = asked(found.url, "server-1")
-    assert use.held.reason == "server-1: it has no DCGM_FI_DEV_FB_USED: does it read dcgm-exporter?"
+            said(
+                lambda: asked(found.url, "server-1"),
+                "server-1: it has no DCGM_FI_DEV_FB_USED: does it read dcgm-exporter?",
+            )
 
 
 def test_one_that_does_not_answer_is_a_reason() -> None:

@@ -49,7 +49,7 @@ def read(text: str, content_type: str) -> Exposition:
 def scrape(port: int, accept: str = OPENMETRICS) -> Exposition:
     """One scrape of this machine."""
     request = Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept})
-    with urlopen(request, timeout=10) as answer:
+    with urlopen(request, timeout=60) as answer:
         return read(answer.read().decode(), answer.headers["Content-Type"])
 
 

@@ -53,4 +53,4 @@ def run(
         await loop.run()
         return Ran(recorder.seen, feed, recorder, loop.keep_alive)
 
-    return uvloop.run(asyncio.wait_for(work(), 60))
+    return uvloop.run(asyncio.wait_for(work(), 180))

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -14,9 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0
 BENCH_IMAGE = "registry.example.org/perbench/bench:test"
 """Of a control plane without nodes: no pod of it is ever started."""
 
@@ -33,7 +33,7 @@ class OperatorProcess:
     def ask(self, path: str, port: int | None = None) -> tuple[int, str]:
         """Status and text of a probe's route, or of one at another port; 0 where nothing answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=20) as answer:
                 return answer.status, answer.read().decode().strip()
         except urllib.error.HTTPError as error:
             with error:
@@ -77,8 +77,7 @@ def operator_process(
 ) -> Iterator[OperatorProcess]:
     """An operator that watches these namespaces (none: all) with this kubeconfig, while the block runs; `settings`:
     further ones."""
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
-        port, metrics_port = free.getsockname()[1], other.getsockname()[1]
+    port, metrics_port = free_port(), free_port()
     config, log = folder / "operator.yaml", folder / "operator.log"
     all_settings = settings | {
         "namespaces": list(namespaces), "probePort": port, "metricsPort": metrics_port,

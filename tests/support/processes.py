@@ -9,11 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
 
 PR_SET_CHILD_SUBREAPER = 36
 """`prctl` option, from linux/prctl.h: orphaned descendants become children of this process."""
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
+"""What is waited for comes soon, or never: only whoever waits in vain has to wait so long."""
+
+LEAVE_SECONDS = 10.0
 
 
 def adopt_orphans() -> None:
@@ -68,18 +74,39 @@ def nothing_stays() -> Iterator[None]:
     left = children() - before
     # What is killed with its parent may need a moment; what stays stays.
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not children() - before, "processes end", 3.0)
+        wait_until(lambda: not children() - before, "processes end", 10.0)
     assert not children() - before, f"processes stay: {left}"
 
 
-def perbench(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.Popen[str]:
+class Process(subprocess.Popen[str]):
+    """One that speaks text, and that nobody waits for where a test has failed: it may have been meant to stay."""
+
+    @override
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.wait(LEAVE_SECONDS)
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
+def patiently(module: str, *limits: str) -> list[str]:
+    """The command that runs `main` of a module with these limits (`module.NAME`) raised to a minute, where it is not
+    the test's affair that somebody is given up."""
+    names = [limit.rpartition(".") for limit in limits]
+    raised = [f"import {place}; {place}.{name} = 60.0" for place, _, name in names]
+    return [sys.executable, "-c", "\n".join([*raised, f"from {module} import main; main()"])]
+
+
+def perbench(*arguments: str, cwd: Path, before: str = "pass") -> Process:
     """Start the `perbench` command, with its output in pipes. `before`: Python to run first in its process."""
     # A shell that starts things in the background has them ignore SIGINT, nohup SIGHUP, and a child inherits that.
     heed = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         " signal.signal(signal.SIGHUP, signal.SIG_DFL)"
     )
-    return subprocess.Popen(
+    return Process(
         [sys.executable, "-c", f"{heed}\n{before}\nfrom perbench.cli import main; main()", *arguments],
         cwd=cwd,
         stdout=subprocess.PIPE,

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.cluster.plugin import REQUIRE
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
 
 
@@ -33,7 +33,7 @@ class Prometheus:
 
     def ask(self, path: str, **query: str) -> Any:
         """The data of an answer."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=60) as answer:
             found = json.load(answer)
         assert found["status"] == "success", found
         return found["data"]
@@ -43,13 +43,23 @@ class Prometheus:
         data = self.ask("query", query=expression)
         return [(each["metric"], float(each["value"][1])) for each in data["result"]]
 
+    def found(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """The same, once there are any: those of a target that it could not read in time are gone until it can."""
+        answers: list[list[tuple[dict[str, str], float]]] = []
+
+        def some() -> bool:
+            answers.append(self.query(expression))
+            return bool(answers[-1])
+
+        wait_until(some, f"there is {expression}")
+        return answers[-1]
+
 
 @contextmanager
 def running(folder: Path, settings: Mapping[str, Any]) -> Iterator[Prometheus]:
     """One with these settings, that has read all of its targets."""
     server = program("prometheus")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(dict(settings)))
     command = [
         server, f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'data'}",
@@ -85,4 +95,4 @@ def program(name: str) -> str:
 def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
     """Run it with this text as its input."""
     command = [program("promtool"), *arguments]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=180, check=False)

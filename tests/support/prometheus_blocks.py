@@ -1,7 +1,6 @@
 """A real Prometheus on data that was written, not scraped."""
 
 import json
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
 from tests.support.prometheus import program, promtool
 
@@ -37,7 +37,7 @@ class PrometheusOfBlocks:
     def _ask(self, path: str, **query: str) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except HTTPError as error:
             raise AssertionError(f"{query}: {error.read().decode()}") from error
@@ -59,8 +59,7 @@ def prometheus_of(openmetrics: str, at: float, folder: Path) -> Iterator[Prometh
     (folder / "prometheus.yaml").write_text("{}\n")
     made = promtool("tsdb", "create-blocks-from", "openmetrics", folder / "data.om", folder / "blocks")
     assert made.returncode == 0, made.stdout + made.stderr
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         server, f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'blocks'}",
         "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}",

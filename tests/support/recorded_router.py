@@ -241,7 +241,10 @@ class ScriptedModel:
 
     def __init__(self, said: Script) -> None:
         self._script = said
-        self._asked = 0
+        self.asked = 0
+        """Sequences so far."""
+        self._over = [asyncio.Event() for _ in range(max(1, len(said.turns)))]
+        """By turn: it has ended."""
         self._lengths = list(said.prompt_lengths)
 
     async def tokenize(self, text: str, *, special: bool) -> tuple[Piece, ...]:
@@ -258,16 +261,20 @@ class ScriptedModel:
         return "".join([*turns, TEMPLATE_END])
 
     async def generate(self, asked: Asked) -> AsyncGenerator[Token, None]:
-        index, self._asked = self._asked, self._asked + 1
-        if len(self._script.turns) > 1:
-            await asyncio.sleep(0.05 * self._script.turns.index(index))
+        index, self.asked = self.asked, self.asked + 1
+        turn = self._script.turns.index(index) if len(self._script.turns) > 1 else 0
+        if turn:
+            await self._over[turn - 1].wait()
         scripted = self._script.sequences
         tokens = scripted[index] if index < len(scripted) else [Token(9, b" x", -1.0)] * asked.limit
-        for token in with_characters_split([] if self._script.failure and not scripted else tokens):
-            await asyncio.sleep(self._script.seconds_per_token)  # sequences take turns, as those of one batch do
-            yield token
-        if self._script.failure:
-            raise ModelError(self._script.failure.replace('\\"', '"'))
+        try:
+            for token in with_characters_split([] if self._script.failure and not scripted else tokens):
+                await asyncio.sleep(self._script.seconds_per_token)  # sequences take turns, as those of one batch do
+                yield token
+            if self._script.failure:
+                raise ModelError(self._script.failure.replace('\\"', '"'))
+        finally:
+            self._over[turn].set()
 
     async def logprobs(self, prompt: Sequence[Piece]) -> list[float | None]:
         del prompt

@@ -1,6 +1,5 @@
 """`perbench run` as a process, and what it left."""
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,21 @@ import yaml
 
 from perbench.results import Results, StageRecord
 from tests.support.processes import nothing_stays, perbench
+
+WHEN_SAID = """
+import os
+import perbench.local.output as output
+said, write = b"", output._Lasting.write
+def watched(stream, data):
+    global said
+    before, said = said, said + bytes(data)
+    count = write(stream, data)
+    if {text!r} in said and {text!r} not in before:
+        {what}
+    return count
+output._Lasting.write = watched
+"""
+"""Something that the command does to itself as soon as it has said `text`: whoever reads what it says may be late."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +63,17 @@ class Ended:
 def run(file: Path, *options: str, before: str = "pass", stop_at: str | None = None, number: int = 0) -> Ended:
     """Run a benchmark file from its own directory, where no process may stay.
 
-    `stop_at`: as soon as a line with this text is out, the signal `number` is sent.
+    `stop_at`: as soon as a line with this text is out, it has the signal `number`.
     """
+    if stop_at is not None:
+        before += when_said(stop_at, f"os.kill(os.getpid(), {int(number)})")
     with nothing_stays(), perbench("run", file.name, *options, cwd=file.parent, before=before) as process:
-        assert process.stdout is not None
-        seen = ""
-        while stop_at is not None and stop_at not in seen:
-            line = process.stdout.readline()
-            assert line, f"ended before it said {stop_at!r}: {seen}"
-            seen += line
-        if stop_at is not None:
-            process.send_signal(number)
-        try:
-            out, err = process.communicate(timeout=120)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    assert "Traceback" not in seen + out + err, seen + out + err
-    return Ended(process.returncode, seen + out, err, file.parent / "perbench-results" / file.stem)
+        out, err = process.communicate(timeout=300)
+    assert "Traceback" not in out + err, out + err
+    assert stop_at is None or stop_at in out, out
+    return Ended(process.returncode, out, err, file.parent / "perbench-results" / file.stem)
+
+
+def when_said(text: str, what: str) -> str:
+    """Python to run before `perbench run`: `what` is done as soon as a line with this text is out."""
+    return WHEN_SAID.format(text=text.encode(), what=what)

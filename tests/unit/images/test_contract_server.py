@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import AsyncInferenceClient
 
-from tests.support.contract_server import JSON, MODEL, ContractServer, events, free_port, started
+from tests.support.contract_server import JSON, MODEL, ContractServer, events, started
+from tests.support.ports import free_port
 from tests.support.processes import descendants, nothing_stays, wait_until
 
 COUNTING = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,"
@@ -99,10 +100,11 @@ def test_perbench_measures_it(server: ContractServer) -> None:
         command = [str(Path(sys.executable).with_name("perbench")), "load", "--url", server.url, "--protocol", protocol]
         command += ["--model", "tgi", "--concurrency", "2", "--requests", "8", "--input-tokens", "16"]
         command += ["--output-tokens", "6", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode in {0, 3}, done.stdout + done.stderr
         report = json.loads(done.stdout)
         assert (report["requests"], report["errors"]) == (8, 0), done.stdout
+        assert set(report["invalid_reasons"]) <= {"LoadGeneratorSaturated", "NotSteady"}, "the machine's own affairs"
 
 
 def test_the_hubs_client_understands_it(server: ContractServer) -> None:
@@ -126,7 +128,7 @@ def test_metrics_after_generations(server: ContractServer) -> None:
 
 
 def test_a_request_with_an_expectation_and_a_broken_one(server: ContractServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
         connection.sendall(b"POST /tokenize HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 14\r\n")
         connection.sendall(b"Content-Type: application/json\r\n\r\n")
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -146,7 +148,7 @@ def test_overload_is_429_and_an_event(tmp_path: Path) -> None:
         server.wait_until_open()
         assert server.get("/metrics") == (200, b"")
         holder = server.connect()
-        long = {"inputs": COUNTING, "parameters": {"max_new_tokens": 200}}
+        long = {"inputs": COUNTING, "parameters": {"max_new_tokens": 1000}}
         holder.request("POST", "/generate_stream", json.dumps(long), JSON)
         response = holder.getresponse()
         assert response.readline().startswith(b"data: ")
@@ -161,11 +163,11 @@ def test_overload_is_429_and_an_event(tmp_path: Path) -> None:
 
 def test_the_port_opens_when_the_model_is_ready_and_sigterm_lets_streams_end(tmp_path: Path) -> None:
     began = time.monotonic()
-    with nothing_stays(), started(tmp_path, "--json-output", TGI_CONTRACT_LOAD_SECONDS="6") as server:
+    with nothing_stays(), started(tmp_path, "--json-output", TGI_CONTRACT_LOAD_SECONDS="10") as server:
         wait_until(lambda: "Starting shard" in server.log.read_text(), "it starts")
         assert not server.is_open()
         server.wait_until_open()
-        assert time.monotonic() - began > 6
+        assert time.monotonic() - began > 10
         assert server.get("/health") == (200, b"")
         idle, busy = server.connect(), server.connect()
         idle.request("GET", "/health")
@@ -180,7 +182,7 @@ def test_the_port_opens_when_the_model_is_ready_and_sigterm_lets_streams_end(tmp
         server.process.send_signal(signal.SIGTERM)
         listed = events(first + response.read())
         assert listed[-1]["details"]["generated_tokens"] == 40
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
         idle.close()
         busy.close()
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
@@ -201,7 +203,7 @@ def test_streams_are_cut_off_when_the_time_for_a_graceful_end_is_over(tmp_path: 
         server.process.send_signal(signal.SIGTERM)
         with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
             response.read()
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
         busy.close()
 
 
@@ -223,7 +225,7 @@ def test_it_ends_with_the_shard(tmp_path: Path) -> None:
         server.wait_until_open()
         for pid in descendants(server.process.pid):
             os.kill(pid, signal.SIGKILL)
-        assert server.process.wait(30) == 1
+        assert server.process.wait(60) == 1
     assert server.log.read_text().endswith("Error: ShardFailed\n")
 
 

@@ -15,8 +15,9 @@ from perbench.runtimes.base import Duty, ModelPlace
 from perbench.runtimes.llamacpp import LlamaCpp
 from perbench.runtimes.llamacpp_local import LocalSettings
 from tests.images.llamacpp.llama_server import Start, read
-from tests.support.contract_server import ROOT, free_port
-from tests.support.processes import nothing_stays, wait_until
+from tests.support.contract_server import ROOT
+from tests.support.ports import free_port
+from tests.support.processes import Process, nothing_stays, wait_until
 
 
 def test_the_runtimes_words_are_taken() -> None:
@@ -69,7 +70,7 @@ def test_it_answers_and_ends(tmp_path: Path) -> None:
     words[words.index("--host") + 1], words[words.index("--port") + 1] = "127.0.0.1", str(port)
     command = [sys.executable, "-m", "tests.images.llamacpp.llama_server", *words]
     log = tmp_path / "log"
-    with nothing_stays(), log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out) as process:
+    with nothing_stays(), log.open("wb") as out, Process(command, cwd=ROOT, stdout=out, stderr=out) as process:
         try:
             wait_until(lambda: get(port, "/health") == 200, "it is ready", seconds=120)
             assert get(port, "/metrics") == 200
@@ -85,7 +86,7 @@ def test_it_answers_and_ends(tmp_path: Path) -> None:
 
 
 def get(port: int, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         return connection.getresponse().status

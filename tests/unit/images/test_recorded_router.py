@@ -10,6 +10,7 @@ from tests.images.tgi_contract.metrics import Metrics
 from tests.images.tgi_contract.routes import Identity, Routes
 from tests.images.tgi_contract.server import listen
 from tests.images.tgi_contract.validation import Rules
+from tests.support.processes import until
 from tests.support.recorded_router import Recording, ScriptedModel, recordings, script
 
 GROUPS = ("generate", "stream", "compat", "chat", "completions", "errors", "get", "tokenize", "key", "failures")
@@ -62,7 +63,7 @@ async def exchange(routes: Routes, request: bytes) -> bytes:
         return head + await (reader.readuntil(b"\r\n0\r\n\r\n") if is_chunked else reader.read())
     finally:
         writer.close()
-        assert await server.stop(seconds=10)
+        assert await server.stop(seconds=60)
 
 
 def normalised(response: bytes, recording: Recording) -> bytes:
@@ -95,11 +96,14 @@ def test_what_runs_when_the_server_is_stopped_is_answered_and_the_connection_clo
     (recording,) = recordings("shutdown")
 
     async def stopped() -> bytes:
-        server = await listen(served(recording, seconds_per_token=0.05), "127.0.0.1", 0, payload_limit=2_000_000)
+        routes = served(recording, seconds_per_token=0.05)
+        server = await listen(routes, "127.0.0.1", 0, payload_limit=2_000_000)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(recording.request)
-        await asyncio.sleep(0.2)
-        assert await server.stop(seconds=30)
+        model = routes._model
+        assert isinstance(model, ScriptedModel)
+        await until(lambda: model.asked > 0)
+        assert await server.stop(seconds=60)
         response = await reader.read()
         writer.close()
         return response

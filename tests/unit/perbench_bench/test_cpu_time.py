@@ -12,6 +12,7 @@ from perbench_bench.cpu_processes import TICKS, Loss, Stat, loss_between, parse_
 from perbench_bench.cpu_series import CpuLostError, CpuUnknownError
 from perbench_bench.cpu_time import OF_PROCESSES, CpuClock, parse_group, parse_usage
 from perbench_bench.memory_processes import GivenProcesses
+from tests.support.processes import Process
 
 STAT = (
     "4711 (a name) (1) R {parent} 2 3 0 -1 4194304 1000 2000 0 0 {utime} {stime} {cutime} {cstime} "
@@ -215,7 +216,7 @@ for line in sys.stdin:
 
 def test_a_real_server_is_read_as_it_sees_itself() -> None:
     """What ran in it and in a child that came and went between two readings."""
-    with subprocess.Popen(
+    with Process(
         [sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     ) as server:
         assert server.stdin is not None
@@ -262,7 +263,7 @@ sys.stdin.readline()
 
 def test_a_real_child_that_nobody_waits_for_is_noticed() -> None:
     """Though the server itself has used more meanwhile than is lost."""
-    with subprocess.Popen(
+    with Process(
         [sys.executable, "-c", UNWAITED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     ) as server:
         assert server.stdin is not None

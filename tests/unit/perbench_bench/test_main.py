@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,21 @@ from perbench.plan import Plan
 from perbench.progress import Progress, StagePhase
 from perbench.results import CalibrationRecord, Outcome, StageRecord
 from perbench_bench.truth import truth_server
+from tests.support.processes import Process, patiently
 from tests.support.servers import sport_server
 
 ITEMS = [{"input": f"question {i}", "answers": ["tok"] if i % 2 else ["other"]} for i in range(12)]
 TASK = {"name": "words", "dataset": {"inline": ITEMS, "scoring": {"scorer": "Contains"}}, "limit": 8, "maxTokens": 4}
 
 
-def write_plan(directory: Path, url: str, protocol: str = "TGI", **changes: Any) -> Path:
+def write_plan(directory: Path, url: str, protocol: str = "TGI", seconds: float = 60, **changes: Any) -> Path:
+    """`seconds`: for one request."""
     document = {
         "runId": "0123456789", "model": "m", "round": 0, "repeats": 2, "tasks": [TASK],
         "target": {"url": url, "protocol": protocol, "model": "m"},
         "load": {
-            "concurrency": 2, "maxSeconds": 60, "warmup": {"requests": 2, "seconds": 0}, "requestTimeoutSeconds": 1,
+            "concurrency": 2, "maxSeconds": 60, "warmup": {"requests": 2, "seconds": 0},
+            "requestTimeoutSeconds": seconds,
         },
     } | changes  # fmt: skip
     path = directory / "plan.json"
@@ -34,11 +36,12 @@ def write_plan(directory: Path, url: str, protocol: str = "TGI", **changes: Any)
 
 
 def command(plan: Path, output: Path) -> list[str]:
-    return [sys.executable, "-m", "perbench_bench.main", str(plan), "--output", str(output)]
+    patient = patiently("perbench_bench.main", "perbench_bench.metrics_watch.TIMEOUT_SECONDS")
+    return [*patient, str(plan), "--output", str(output)]
 
 
 def bench(plan: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(plan, output), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command(plan, output), capture_output=True, text=True, timeout=180, check=False)
 
 
 def failure(output: Path) -> Failure:
@@ -92,15 +95,15 @@ def test_finished_stages_never_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_no_half_stage(tmp_path: Path, number: signal.Signals) -> None:
-    with truth_server({"timing": {"firstMs": 200}}) as server:
+    with truth_server({"faults": [{"kind": "silence", "after": 8}]}) as server:  # the stage does not end by itself
         plan = write_plan(tmp_path, server.url)
-        with subprocess.Popen(command(plan, tmp_path / "out"), stdout=subprocess.PIPE, text=True) as process:
+        with Process(command(plan, tmp_path / "out"), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             for line in process.stdout:
                 if json.loads(line)["phase"] == "Measuring":
                     process.send_signal(number)
                     break
-            assert process.wait(timeout=20) == 130
+            assert process.wait(timeout=60) == 130
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -129,7 +132,8 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_a_server_that_goes_wrong_in_the_second_stage(tmp_path: Path, fault: str, reason: str) -> None:
     with sport_server(fault, after=14) as server:
-        plan = write_plan(tmp_path, server.url, "OpenAIChat", tasks=[TASK | {"limit": 12}])
+        seconds = 1 if fault == "silence" else 60
+        plan = write_plan(tmp_path, server.url, "OpenAIChat", seconds, tasks=[TASK | {"limit": 12}])
         done = bench(plan, tmp_path / "out")
     assert done.returncode == 4, done.stderr
     assert failure(tmp_path / "out").reason == reason, done.stderr

@@ -21,7 +21,7 @@ from perbench_bench.memory import (
 )
 from perbench_bench.memory_now import MemoryNow
 from perbench_bench.memory_processes import GivenProcesses
-from tests.support.processes import wait_until
+from tests.support.processes import Process, wait_until
 
 MIB = 1024 * 1024
 
@@ -286,7 +286,7 @@ sys.stdin.readline()
 
 def test_a_real_process_is_seen_at_its_peak() -> None:
     command = [sys.executable, "-c", GROW]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+    with Process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         reader = MemoryReader(GivenProcesses((process.pid,)), interval=0.1)
@@ -295,7 +295,7 @@ def test_a_real_process_is_seen_at_its_peak() -> None:
         reader.start()
         process.stdin.write("\n")
         process.stdout.readline()
-        wait_until(lambda: ((reader.latest and reader.latest.pss) or 0) > 60 * MIB, "a sample shows the growth")
+        wait_until(lambda: ((reader.latest and reader.latest.pss) or 0) > 50 * MIB, "a sample shows the growth")
         process.stdin.write("\n")
         process.stdout.readline()
         during = reader.stop().memory
@@ -304,12 +304,12 @@ def test_a_real_process_is_seen_at_its_peak() -> None:
         process.stdin.write("\n")
     assert before.footprint_bytes is not None
     assert during.footprint_bytes is not None
-    assert during.footprint_bytes - before.footprint_bytes > 60 * MIB
+    assert during.footprint_bytes - before.footprint_bytes > 50 * MIB
     assert during.reserved_bytes is not None
     assert during.reserved_bytes >= during.footprint_bytes
     # The peak was set back before the last window, or the resident size that was given back would still show.
     assert after.reserved_bytes is not None
-    assert during.reserved_bytes - after.reserved_bytes > 60 * MIB
+    assert during.reserved_bytes - after.reserved_bytes > 50 * MIB
 
 
 def test_a_real_process_that_is_killed_in_the_window_leaves_a_reason() -> None:

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from perbench_bench import metrics_watch
 from perbench_bench.engine.http1 import Origin
 from perbench_bench.metrics_watch import MetricsWatch, NoMetricsError
+from tests.support.processes import wait_until
 
 PAGE = b'vllm:num_requests_running{engine="0"} %d\nvllm:generation_tokens_total{engine="0"} %d\n'
 
@@ -39,7 +41,8 @@ class Pages:
                 self.heads.append(connection.recv(65536))
                 answer = self.answers[min(len(self.heads), len(self.answers)) - 1]
                 if answer == b"hang":
-                    time.sleep(2.5)
+                    connection.recv(1)  # until the other side has given up
+                    continue
                 connection.sendall(answer)
 
     def watch(self, path: str = "", key: str | None = None) -> MetricsWatch:
@@ -59,12 +62,20 @@ def pages(*answers: bytes) -> Iterator[Pages]:
         server.thread.join(timeout=5)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One reading under load, and nothing given up, however slow this machine is."""
+    monkeypatch.setattr(metrics_watch, "EVERY_SECONDS", 3600.0)
+    monkeypatch.setattr(metrics_watch, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(metrics_watch, "SETTLE_SECONDS", 60.0)
+
+
 def test_before_while_and_after() -> None:
     with pages(ok(PAGE % (0, 5)), ok(PAGE % (0, 5)), ok(PAGE % (3, 7)), ok(PAGE % (0, 9))) as server:
         watch = server.watch("/base", "secret")
         start = time.perf_counter_ns()
         assert watch.begin().output_tokens == 5
-        time.sleep(0.3)
+        wait_until(lambda: len(watch.lines()) == 1, "it has looked")
         stop = time.perf_counter_ns()
         assert watch.end().output_tokens == 9
         assert [reading.running for reading in watch.within(start, stop)] == [3]
@@ -81,12 +92,11 @@ def test_it_waits_until_the_server_has_nothing_left_to_do() -> None:
         watch.stop()
 
 
-def test_a_server_that_never_rests_is_read_all_the_same() -> None:
+def test_a_server_that_never_rests_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_watch, "SETTLE_SECONDS", 0.5)
     with pages(ok(PAGE % (2, 5))) as server:
         watch = server.watch()
-        began = time.monotonic()
         assert watch.begin().running == 2
-        assert time.monotonic() - began < 10
         watch.stop()
 
 
@@ -96,7 +106,7 @@ def test_a_reading_that_fails_under_load_is_left_out() -> None:
     ) as server:
         watch = server.watch()
         watch.begin()
-        time.sleep(0.3)
+        wait_until(lambda: len(server.heads) == 3, "it looks")
         watch.end()
         assert watch.within(0, time.perf_counter_ns()) == []
 
@@ -114,7 +124,9 @@ def test_a_reading_that_fails_under_load_is_left_out() -> None:
         (b"hang", "timed out"),
     ],
 )
-def test_why_there_is_none(answer: bytes, said: str) -> None:
+def test_why_there_is_none(monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str) -> None:
+    if answer == b"hang":
+        monkeypatch.setattr(metrics_watch, "TIMEOUT_SECONDS", 0.2)
     with pages(answer) as server, pytest.raises(NoMetricsError, match=said):
         server.watch().begin()
 

@@ -239,11 +239,11 @@ def test_an_api_that_is_slow_is_a_reason_and_blocks_no_longer_than_it_may(
     over = threading.Event()
 
     def slow(_pod: str) -> tuple[int, dict[str, Any]]:
-        over.wait(30)
+        over.wait(60)
         return 404, {}
 
     api.pod_metrics = slow
-    monkeypatch.setattr(pod_metrics_watch, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(pod_metrics_watch, "LOOK_SECONDS", 1.0)
     watching = watch(api)
     watching.start()
     try:

@@ -106,10 +106,12 @@ def test_words_in_between_are_few_and_the_last_of_them_counts() -> None:
     slate = Slate()
     writer = slate.writer(every=0.5)
     began = time.monotonic()
-    while time.monotonic() - began < 1.2:
-        writer.say(progress(message=f"{time.monotonic() - began:.2f}"))
+    said = 0
+    while len(slate.written) < 3:
+        said += 1
+        writer.say(progress(message=f"{said}"))
         time.sleep(0.005)
-    assert 2 <= len(slate.written) <= 4
+    assert len(slate.written) <= 1 + (time.monotonic() - began) / 0.5
     writer.say(progress(message="last"))
     wait_until(lambda: slate.written[-1] == "last", "the last word is written")
 
@@ -119,24 +121,24 @@ def test_a_change_of_state_is_written_at_once() -> None:
     writer = slate.writer(every=3600)
     for message in ("one", "two", "three"):
         writer.say(progress(message=message), urgent=True)
-        writer.settle(30)
+        writer.settle(60)
     writer.say(progress(message="idle talk"))
-    writer.settle(30)
+    writer.settle(60)
     assert slate.written == ["one", "two", "three"]
 
 
 def test_saying_never_waits_for_the_api() -> None:
     held = threading.Event()
-    writer = ProgressWriter(lambda _said: held.wait(30) and None, lambda _error: None)
+    writer = ProgressWriter(lambda _said: held.wait(60) and None, lambda _error: None)
     writer.say(progress(), urgent=True)
     began = time.monotonic()
     for _ in range(1000):
         writer.say(progress(), urgent=True)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 50
     with pytest.raises(TimeoutError):
         writer.settle(0.05)
     held.set()
-    writer.settle(30)
+    writer.settle(60)
 
 
 def test_while_the_api_is_away_a_word_in_between_is_lost_and_a_change_of_state_is_kept() -> None:
@@ -150,8 +152,8 @@ def test_while_the_api_is_away_a_word_in_between_is_lost_and_a_change_of_state_i
         writer.settle(0.2)
     writer.say(progress(message="more"))
     slate.failure = None
-    writer.settle(30)
-    assert slate.written[-1] == "more"
+    writer.settle(60)
+    wait_until(lambda: slate.written[-1] == "more", "the last word is written")
     assert "lost" not in slate.written
     assert slate.stopped == []
 
@@ -163,5 +165,5 @@ def test_a_change_of_state_that_cannot_be_told_is_the_end(failure: str, patience
     slate.failure = failure
     writer.say(progress(), urgent=True)
     with pytest.raises(RunError, match="no"):
-        writer.settle(30)
+        writer.settle(60)
     wait_until(lambda: len(slate.stopped) == 1, "it is told")

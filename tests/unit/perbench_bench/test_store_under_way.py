@@ -31,18 +31,18 @@ def test_it_is_stored_though_nobody_waits_for_it_any_more(api: ConfigMapApi) -> 
 
     def may_write() -> None:
         writing.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     async def interrupted() -> None:
         store = ClusterStore(ConfigMaps(api.access, NAMESPACE), NAME, 0, may_write, stored.append)
         task = asyncio.create_task(store.store(stage(TOPICS, ONE_SLOT["topics"])))
-        assert await asyncio.to_thread(writing.wait, 10)
+        assert await asyncio.to_thread(writing.wait, 60)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert stored == []
         go_on.set()
-        await store.finish(10)
+        await store.finish(60)
 
     asyncio.run(interrupted())
     assert [record.task for record in stored] == ["topics"]

@@ -34,7 +34,7 @@ def test_who_has_nothing_new_to_say_says_that_it_is_there() -> None:
 
         teller = Teller(ProgressWriter(write, not_written, every=0), FIRST, 3)
         talking = asyncio.create_task(teller.keep_talking(every=0.001))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await enough.wait()
         talking.cancel()
         with contextlib.suppress(asyncio.CancelledError):

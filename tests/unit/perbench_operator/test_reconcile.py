@@ -43,6 +43,7 @@ from perbench_operator.reconcile import (
     Reconciler,
 )
 from tests.support.in_memory_api import Call, InMemoryApi
+from tests.support.processes import until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 START = "2026-01-01T00:00:00Z"
@@ -473,14 +474,17 @@ def test_looks_are_counted_with_those_that_failed(desk: Desk) -> None:
             raise KeyError("a mistake of ours")
         return Decision()
 
+    looks = desk.reconciler.looks
+
     async def work() -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await desk.reconciler.work(lambda: None)
+        working = asyncio.create_task(desk.reconciler.work(lambda: None))
+        await until(lambda: sum(looks.counts) == len(desk.situations) >= 3)
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
 
     desk.decide = decide
     asyncio.run(work())
-    looks = desk.reconciler.looks
     failed = [each for each in desk.situations if each.benchmark.uid != "a"]
     assert len(desk.situations) > len(failed) >= 2
     assert (sum(looks.counts), looks.errors) == (len(desk.situations), len(failed))
@@ -592,7 +596,7 @@ def test_one_comparison_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
 
     async def both() -> float | None:
         first = asyncio.create_task(desk.reconciler.reconcile("a"))
-        await asyncio.sleep(0.01)
+        await until(lambda: reading == ["a"])
         after = await desk.reconciler.reconcile("b")
         go_on.set()
         await first

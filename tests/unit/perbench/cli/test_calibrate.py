@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 import time
+from typing import Any
 
 from perbench.cli.calibrate_text import calibration_text
+from tests.support.quiet import compared
 
 STEP = {
     "asked": 400.0, "trusted": True, "ttft_error_ms": 0.17, "itl_error_ms": 0.0, "rate_error_percent": -0.25,
@@ -16,24 +18,30 @@ STEP = {
 def calibrate(*options: str) -> subprocess.CompletedProcess[str]:
     program = "from perbench.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", program, "calibrate", *options], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, "-c", program, "calibrate", *options], capture_output=True, text=True, timeout=180, check=False
     )
 
 
 def test_five_seconds_say_how_far_off_this_machine_is() -> None:
-    began = time.monotonic()
-    done = calibrate("--seconds", "5", "--json")
-    took = time.monotonic() - began
-    assert done.returncode in {0, 3}, done.stderr
-    found = json.loads(done.stdout)
-    assert found["seconds"] <= 6.5, "it keeps to its time, but for the last answers"
-    assert took >= found["seconds"]
-    assert found["rates"]
-    assert found["concurrencies"]
-    for step in (*found["rates"], *found["concurrencies"]):
-        assert step["trusted"] or step["reasons"], "what is not trusted has a reason"
-    assert found["advice"]
-    assert (done.returncode == 0) is (None not in (found["rate_trusted"], found["concurrency_trusted"]))
+    def measure() -> dict[str, Any]:
+        began = time.monotonic()
+        done = calibrate("--seconds", "5", "--json")
+        took = time.monotonic() - began
+        assert done.returncode in {0, 3}, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert took >= found["seconds"]
+        for step in (*found["rates"], *found["concurrencies"]):
+            assert step["trusted"] or step["reasons"], "what is not trusted has a reason"
+        assert found["advice"]
+        assert (done.returncode == 0) is (None not in (found["rate_trusted"], found["concurrency_trusted"]))
+        return found
+
+    def compare(found: dict[str, Any]) -> None:
+        assert found["seconds"] <= 6.5, "it keeps to its time, but for the last answers"
+        assert found["rates"]
+        assert found["concurrencies"]
+
+    compared(measure, compare)
 
 
 def test_the_table() -> None:

@@ -22,7 +22,7 @@ def load(url: str, requests: int = 24, before: str = "", **environment: str) -> 
         "--output-tokens", "6", "--json",
     ]  # fmt: skip
     return subprocess.run(
-        [*command, *options], capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
+        [*command, *options], capture_output=True, text=True, timeout=180, check=False, env=os.environ | environment
     )
 
 

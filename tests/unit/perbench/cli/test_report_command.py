@@ -49,7 +49,7 @@ def test_a_pipe_stays_a_pipe(perbench: Perbench, results: Path, tmp_path: Path) 
     reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
     reader.start()
     assert perbench("report", results, "-o", pipe)[0] == 0
-    reader.join(timeout=10)
+    reader.join(timeout=60)
     assert read == [render(runs.succeeded())]
     assert pipe.is_fifo()
 

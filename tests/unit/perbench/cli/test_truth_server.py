@@ -16,21 +16,20 @@ from pydantic.alias_generators import to_camel
 from perbench.cli.truth_server import truth_server
 from perbench_bench.truth import read_record
 from perbench_bench.truth.script import Answer, Fault, FaultKind, Metrics, Prompt, Queue, Script, Stream, Timing
+from tests.support.processes import Process
 
 COMMAND = [sys.executable, "-c", "from perbench.cli import main; main()", "truth-server"]
 BODY = json.dumps({"inputs": "a b", "parameters": {"max_new_tokens": 9, "details": True}}).encode()
 
 
-def started(*options: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, "--max-seconds", "60", *options], stdout=subprocess.PIPE, text=True, env=environment
-    )
+def started(*options: str, environment: Mapping[str, str] | None = None) -> Process:
+    return Process([*COMMAND, "--max-seconds", "600", *options], stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def ask(process: subprocess.Popen[str]) -> str:
+def ask(process: Process) -> str:
     assert process.stdout
     url = process.stdout.readline().strip()
-    with urllib.request.urlopen(f"{url}/generate_stream", BODY, timeout=20) as response:
+    with urllib.request.urlopen(f"{url}/generate_stream", BODY, timeout=60) as response:
         answer = response.read().decode()
         assert isinstance(answer, str)
         return answer
@@ -56,7 +55,7 @@ def test_flags_replace_the_values_of_the_file(tmp_path: Path) -> None:
     with started(*options, "--gap-ms", "1", "--record", str(tmp_path / "r.jsonl"), "--record-prompts", "5") as process:
         assert '"generated_text":"xyx"' in ask(process)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     record = read_record((tmp_path / "r.jsonl").read_bytes())
     assert (record.outcome, record.prompt, record.output_tokens.tolist()) == (("done",), ("a b",), [3])
     said = record.server["script"]
@@ -68,7 +67,7 @@ def test_flags_replace_the_values_of_the_file(tmp_path: Path) -> None:
 def test_it_ends_by_itself(tmp_path: Path) -> None:
     with started("--max-requests", "1", "--first-ms", "1", "--record", str(tmp_path / "r.jsonl")) as process:
         ask(process)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert len(read_record((tmp_path / "r.jsonl").read_bytes())) == 1
 
 

@@ -1,9 +1,19 @@
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from perbench.local.interruption import SIGNALS, Interrupted, Interruption
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """Also where a shell has started the tests in the background, which has them ignore some."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -45,18 +45,20 @@ def goes_on(file: Path, before: Ended, model: str = "a") -> Ended:
 def test_before_anything_is_started(tmp_path: Path) -> None:
     file = tmp_path / "pipe.yaml"
     os.mkfifo(file)
+    held: list[int] = []
     with nothing_stays(), perbench("run", file.name, cwd=tmp_path) as process:
-        wait_until(lambda: has_reader(file), "the file is read")
+        wait_until(lambda: has_reader(file, held), "the file is read")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
+    os.close(*held)
     assert (process.returncode, out, err) == (130, "", "perbench: interrupted before anything was measured\n")
 
 
-def has_reader(pipe: Path) -> bool:
+def has_reader(pipe: Path, held: list[int]) -> bool:
+    """What it reads does not end while this is held."""
     with contextlib.suppress(OSError):
-        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-        return True
-    return False
+        held.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    return bool(held)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

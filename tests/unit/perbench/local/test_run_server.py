@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.benchmarks import endpoint, inline_task, write_benchmark
-from tests.support.processes import descendants, nothing_stays, perbench
-from tests.support.runs import Ended, run
+from tests.support.runs import run, when_said
 from tests.support.servers import sport_server
 
 PACKAGED = {"name": "local", "model": "packaged:smollm2-135m"}
@@ -64,20 +63,15 @@ def test_the_default_runtime_is_refused_and_its_substitute_recorded(tmp_path: Pa
     assert "continue with: perbench run x.yaml --runtime LlamaCpp\n" in stopped.out
 
 
-def kill_server_while_measuring(file: Path) -> Ended:
-    with nothing_stays(), perbench("run", file.name, cwd=file.parent) as process:
-        assert process.stdout is not None
-        seen = ""
-        while "second: 4 requests" not in seen:
-            seen += process.stdout.readline()
-        server = descendants(process.pid)[0]
-        os.kill(server, signal.SIGKILL)
-        out, err = process.communicate(timeout=120)
-    return Ended(process.returncode, seen + out, err, file.parent / "perbench-results" / file.stem)
+KILL_SERVER = "os.kill(int(open(f'/proc/self/task/{os.getpid()}/children').read().split()[0]), 9)"
+"""The oldest child of the command."""
 
 
 def test_a_server_that_dies_is_to_blame_and_the_others_go_on(tmp_path: Path, good: str) -> None:
-    ended = kill_server_while_measuring(write(tmp_path / "x.yaml", PACKAGED, endpoint("good", good)))
+    tasks = (inline_task("first", 4, max_tokens=2), inline_task("second", 64, max_tokens=16))
+    models = (PACKAGED, endpoint("good", good))
+    file = write_benchmark(tmp_path / "x.yaml", models, tasks, load=ONE_AT_A_TIME, serving=LLAMA)
+    ended = run(file, before=when_said("second: 64 requests", KILL_SERVER))
     assert ended.exit_code == 4
     assert ended.failure == ("Target", "ServerExited", "local")
     assert ended.stages("local") == ["first"]

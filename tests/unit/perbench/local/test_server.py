@@ -23,7 +23,7 @@ from perbench.runtimes.llamacpp import LlamaCpp
 from perbench.runtimes.llamacpp_local import LocalSettings
 from perbench_bench.memory import MemoryReader
 from perbench_bench.memory_processes import GivenProcesses
-from tests.support.processes import nothing_stays, wait_until
+from tests.support.processes import Process, nothing_stays, wait_until
 
 READY_SECONDS = 60.0
 LOWEST_PRIORITY = 19
@@ -136,7 +136,7 @@ def test_its_memory_is_read(server: LocalServer, model: Path) -> None:
 
 def test_its_log_is_kept(server: LocalServer, log: Path) -> None:
     assert server.alive()
-    assert f"listening on {server.url}" in log.read_text()
+    wait_until(lambda: f"listening on {server.url}" in log.read_text(), "its log has it")
 
 
 def test_threads_cache_and_context_take_effect(model: Path, tmp_path: Path) -> None:
@@ -167,7 +167,10 @@ def test_a_killed_server_is_found_dead_and_says_how(model: Path, tmp_path: Path)
         assert "by SIGKILL" in failure.message
 
 
-def test_stopped_it_ends_by_itself_and_is_no_failure(model: Path, tmp_path: Path) -> None:
+def test_stopped_it_ends_by_itself_and_is_no_failure(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "STOP_SECONDS", 60.0)
     server = start_server(ServerStart(model, SETTINGS), tmp_path / "log", READY_SECONDS)
     server.stop()
     server.stop()
@@ -185,6 +188,24 @@ def test_a_server_that_ignores_the_signal_is_killed(
     halt(server.pid)
     server.stop()
     assert server.exit_code == -signal.SIGKILL
+
+
+def test_a_question_that_is_not_answered_once_is_asked_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that stalls may lose any of them."""
+    real, lost = server_module._get, {"/health", "/props"}
+
+    def lossy(url: str, path: str) -> Any:
+        if path not in lost:
+            return real(url, path)
+        lost.remove(path)
+        return None
+
+    monkeypatch.setattr(server_module, "_get", lossy)
+    with start_server(ServerStart(model, SETTINGS), tmp_path / "log", READY_SECONDS) as server:
+        assert server.listening.slots == 2
+    assert lost == set()
 
 
 def test_an_exception_stops_it(model: Path, tmp_path: Path) -> None:
@@ -233,16 +254,26 @@ def test_one_that_crashes_at_its_start(model: Path, tmp_path: Path) -> None:
     assert error.failure.reason == "ServerExited"
 
 
-def test_one_that_is_not_ready_in_time(model: Path, tmp_path: Path) -> None:
-    error = failure_of(ServerStart(model, SETTINGS), tmp_path / "log", ready_seconds=0.01)
+@pytest.fixture
+def never_ready(model: Path, tmp_path: Path) -> ServerStart:
+    """One that does nothing, however long somebody is late to look."""
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(600)\n")
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return ServerStart(model, SETTINGS, environment={"PYTHONPATH": paths})
+
+
+def test_one_that_is_not_ready_in_time(never_ready: ServerStart, tmp_path: Path) -> None:
+    error = failure_of(never_ready, tmp_path / "log", ready_seconds=0.01)
     assert error.failure.reason == "ServerNotReady"
     assert "within 0.01 s" in str(error)
 
 
-def test_the_words_of_an_earlier_server_in_the_same_log_are_not_its_own(model: Path, tmp_path: Path) -> None:
+def test_the_words_of_an_earlier_server_in_the_same_log_are_not_its_own(
+    never_ready: ServerStart, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     log.write_text("0.00.000.001 E out of memory, long ago\n")
-    error = failure_of(ServerStart(model, SETTINGS), log, ready_seconds=0.01)
+    error = failure_of(never_ready, log, ready_seconds=0.01)
     assert "long ago" not in str(error)
     assert "long ago" in log.read_text()
 
@@ -254,10 +285,12 @@ def test_without_xllamacpp_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 PARENT = """
-import sys, threading, time
+import signal, sys, threading, time
 from pathlib import Path
 from perbench.local.server import ServerStart, start_server
 from perbench.runtimes.llamacpp_local import LocalSettings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 
 def start():
     global server
@@ -278,7 +311,7 @@ time.sleep(600)
 @contextmanager
 def parent(model: Path, log: Path, how: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", PARENT, str(model), str(log), how]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:

@@ -15,6 +15,7 @@ from perbench_bench.metrics_watch import MetricsWatch
 from tests.support.device_stages import CONCURRENCY, FILES, GIB, measured_stage
 from tests.support.model_configs import LLAMA_3_8B_TOKEN
 from tests.support.processes import wait_until
+from tests.support.quiet import compared
 from tests.support.scripted_model import OUTPUT_TOKENS, PROMPT_TOKENS, ScriptedModel, scripted_model
 
 CACHE_TOKENS = 10_000
@@ -63,10 +64,17 @@ def llamacpp(server: ScriptedModel) -> str:
 
 
 def stage(page: Callable[[ScriptedModel], str], accelerators: int) -> MemoryRecord:
-    """The memory of one stage, measured as a bench pod measures it."""
-    record = measured_stage(page, MemorySource(device=DeviceMemory(accelerators=accelerators)))
-    assert record.memory is not None
-    return record.memory
+    """The memory of one stage, measured as a bench pod measures it, with something held at a reading within it."""
+
+    def measure() -> MemoryRecord:
+        record = measured_stage(page, MemorySource(device=DeviceMemory(accelerators=accelerators)))
+        assert record.memory is not None
+        return record.memory
+
+    def compare(memory: MemoryRecord) -> None:
+        assert memory.kv_used_tokens or memory.kv_used_bytes, "a machine that stalls reads too rarely"
+
+    return compared(measure, compare)
 
 
 def test_sglangs_own_figures_become_a_measured_record() -> None:

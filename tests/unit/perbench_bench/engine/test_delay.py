@@ -9,9 +9,12 @@ import time
 import numpy as np
 import pytest
 import uvloop
+from numpy.typing import NDArray
 
 from perbench_bench.engine.delay import Beat, Heartbeat, LoopMonitor, RunQueue
+from tests.support.quiet import compared
 
+Stamps = NDArray[np.float64]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a beat needs a timerfd, which is Linux's")
 
 
@@ -66,40 +69,51 @@ async def reads_under(block_seconds: float, count: int = 150) -> Reader:
 
 @LINUX
 def test_a_blocked_loop_shows_in_the_delays_as_it_does_in_truth() -> None:
-    reader = uvloop.run(asyncio.wait_for(reads_under(0.012), 60))
-    told, true = np.array(reader.delays) / 1e6, np.array(reader.waited) / 1e6
-    assert told.size == true.size
-    # A third of the time the loop is blocked: those that came meanwhile waited up to 12 ms.
-    assert np.percentile(true, 90) > 4
-    assert 0.3 * true.mean() < told.mean() < 2 * true.mean(), "without the beat it is some hundredths of it"
-    assert np.percentile(told, 95) > 2
+    def measure() -> tuple[Stamps, Stamps]:
+        reader = uvloop.run(asyncio.wait_for(reads_under(0.012), 60))
+        assert len(reader.delays) == len(reader.waited)
+        # Of a stall of the whole machine one read is told any part: it counts as no more than a block.
+        return np.minimum(np.array(reader.delays) / 1e6, 12), np.minimum(np.array(reader.waited) / 1e6, 12)
+
+    def compare(of_one: tuple[Stamps, Stamps]) -> None:
+        told, true = of_one
+        # A third of the time the loop is blocked: those that came meanwhile waited up to 12 ms.
+        assert np.percentile(true, 90) > 4
+        assert 0.3 * true.mean() < told.mean() < 2 * true.mean(), "without the beat it is some hundredths of it"
+        assert np.percentile(told, 95) > 2
+
+    compared(measure, compare)
 
 
 @LINUX
 def test_an_idle_loop_has_hardly_any() -> None:
-    reader = uvloop.run(asyncio.wait_for(reads_under(0.0), 60))
-    assert np.median(reader.delays) / 1e6 < 0.2
+    def compare(reader: Reader) -> None:
+        assert np.median(reader.delays) < max(200_000, 2 * np.median(reader.waited))
+
+    compared(lambda: uvloop.run(asyncio.wait_for(reads_under(0.0), 60)), compare)
 
 
 @LINUX
 def test_a_stall_ends_with_the_turn_that_read_after_it() -> None:
-    async def work() -> tuple[int, int]:
+    async def work() -> tuple[int, int, int]:
         loop = asyncio.get_running_loop()
         beat = Beat(loop, time.perf_counter_ns)
         beat.start()
         await asyncio.sleep(0.01)
         time.sleep(0.02)  # noqa: ASYNC251 - the loop is to be held
-        during = beat.stalled_before(time.perf_counter_ns())
+        held = time.perf_counter_ns()
+        during = beat.stalled_before(held)
         for _ in range(6):
             await asyncio.sleep(0)
         await asyncio.sleep(0.001)
-        after = beat.stalled_before(time.perf_counter_ns())
+        now = time.perf_counter_ns()
+        after = beat.stalled_before(now)
         beat.close()
-        return during, after
+        return during, after, now - held
 
-    during, after = uvloop.run(work())
+    during, after, since = uvloop.run(work())
     assert during > 15_000_000
-    assert after < 5_000_000
+    assert after < since + 5_000_000, "no more than the machine may have stalled since then"
 
 
 @LINUX

@@ -19,7 +19,7 @@ def server() -> Iterator[MetricsServer]:
 
 
 def answered(server: MetricsServer, method: str = "GET", path: str = "/metrics", **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     answer.read()
@@ -78,4 +78,4 @@ def test_both_families_of_addresses(server: MetricsServer) -> None:
     if not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
     for address in ("127.0.0.1", "::1"):
-        socket.create_connection((address, server.server_port), timeout=5).close()
+        socket.create_connection((address, server.server_port), timeout=60).close()
