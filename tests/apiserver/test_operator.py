@@ -372,6 +372,28 @@ def test_without_rights_it_says_so_and_waits(admin: KubeApi, rights: Rights, kub
         assert operator.log.read_text().count("not allowed") == 1
 
 
+def test_a_namespace_that_is_refused_holds_nothing_up(
+    admin: KubeApi, rights: Rights, kubeconfig: Path, tmp_path: Path
+) -> None:
+    for namespace in ("shut", "watched"):
+        admin.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        made = admin.create(benchmarks(namespace), waiting("early"))
+        assert made.ok, made.message
+    rights("watched")
+    with operator_process(tmp_path, kubeconfig, ("shut", "watched")) as operator:
+        operator.wait_says("/readyz", 503, "in namespace shut cannot be listed: not allowed")
+        operator.wait_logs("watched/early: ")
+        wait_until(lambda: told(operator, "perbench_benchmarks", phase="Suspended") == {1.0}, "the other is told of")
+        assert "namespace watched" not in operator.ask("/readyz")[1]
+        assert operator.ask("/healthz") == (200, "ok")
+        rights("shut", "watched")
+        operator.wait_ready()
+        operator.wait_logs("shut/early: ")
+        wait_until(lambda: told(operator, "perbench_benchmarks", phase="Suspended") == {2.0}, "both are told of")
+        assert operator.log.read_text().count("perbenchmarks in namespace shut cannot be listed") == 1
+        assert operator.stop() == 0
+
+
 def test_told_to_stop_while_it_waits_it_stops(control_plane: planes.ControlPlane, tmp_path: Path) -> None:
     with operator_process(tmp_path, control_plane.kubeconfig_for("nobody"), ("default",)) as operator:
         operator.wait_says("/readyz", 503, "not allowed")
