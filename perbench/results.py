@@ -129,8 +129,8 @@ class ClientRecord(Document):
     run_queue_wait_ms: float | None
     """Mean wait for a core per wake-up of the load generator's thread. None: the kernel does not say."""
     concurrency_delivered: float | None
-    """Requests really in flight on average. Closed loop: the concurrency asked for, less what was lost to the client, to
-    connecting and to rests after failures. Open loop: mean over the window."""
+    """Requests really in flight on average. Closed loop: the concurrency asked for, less what was lost to the client,
+    to connecting and to rests after failures. Open loop: mean over the window."""
     on_time_percent: float | None = None
     """Open loop: share of the requests that left within 10 ms or one mean gap of when they were due. None: a closed
     loop."""

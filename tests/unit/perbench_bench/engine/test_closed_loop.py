@@ -240,4 +240,4 @@ def test_an_answer_that_never_begins_is_given_up_in_less_time_than_a_whole_reque
     with truth_server({"timing": {"firstMs": 60_000}, "stream": stream}) as server:
         ran = run(server.url, Protocol.TGI, measured=40, concurrency=10, first=0.5, timeout=5)
     assert ran.recorder.aborted == (Outcome.TIMEOUT, "no token within 0.5 s")
-    assert max(ran.seen.end - ran.seen.sent) / 1e9 < 3
+    assert max(ran.seen.end - ran.seen.sent) / 1e9 < 5, "the limit of the whole request"
