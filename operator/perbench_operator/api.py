@@ -17,6 +17,11 @@ from perbench_operator.configuration import Scope
 class ApiRefusalError(PerbenchError):
     """The API did not answer, or not with what was asked for. The message is one line."""
 
+    def __init__(self, message: str, *, away: bool = False) -> None:
+        super().__init__(message)
+        self.away = away
+        """Whether it did not answer at all, or is not able to for now."""
+
 
 async def load_configuration() -> Configuration:
     """How to reach the API: `KUBECONFIG`, else the pod's service account, else the user's kubeconfig.
@@ -32,40 +37,43 @@ async def load_configuration() -> Configuration:
 
 
 class Benchmarks:
-    """The PERBenchmarks of a scope."""
+    """The PERBenchmarks of a scope, one place at a time: a namespace, or all of them."""
 
     def __init__(self, api: KubernetesApi, scope: Scope) -> None:
         self._api = api
-        self._scope = scope
+        self.places: tuple[str | None, ...] = scope or (None,)
+        """Each is listed and watched by itself: what is refused in one says nothing of the others. None: all."""
 
-    async def uids(self) -> set[str]:
-        """The uids of all of them. Raises ApiRefusalError."""
-        found: set[str] = set()
-        for namespace in self._scope or (None,):
-            with _refusals(namespace):
-                page = await self._api.list(KIND, namespace, metadata_only=True)
-            found.update(body["metadata"]["uid"] for body in page.items)
-        return found
+    async def uids(self, place: str | None) -> set[str]:
+        """The uids of all that there are. Raises ApiRefusalError."""
+        with refusals(place):
+            page = await self._api.list(KIND, place, metadata_only=True)
+        return {body["metadata"]["uid"] for body in page.items}
 
-    async def ask(self) -> None:
-        """The cheapest question that needs the same permission, in every namespace. Raises ApiRefusalError."""
-        for namespace in self._scope or (None,):
-            with _refusals(namespace):
-                await self._api.peek(KIND, namespace)
+    async def ask(self, place: str | None) -> None:
+        """The cheapest question that needs the same permission. Raises ApiRefusalError."""
+        with refusals(place):
+            await self._api.peek(KIND, place)
 
 
 @contextmanager
-def _refusals(namespace: str | None) -> Iterator[None]:
+def refusals(namespace: str | None, plural: str = PLURAL) -> Iterator[None]:
+    """Raises ApiRefusalError where objects cannot be listed."""
     try:
         yield
     except (AnswerError, UnavailableError) as error:
-        raise ApiRefusalError(refusal(error, namespace)) from error
+        away = isinstance(error, UnavailableError)
+        raise ApiRefusalError(refusal(error, namespace, plural), away=away) from error
 
 
-def refusal(error: AnswerError | UnavailableError, namespace: str | None) -> str:
-    """Why benchmarks cannot be listed, and what to do about it, on one line."""
-    where = f"in namespace {namespace}" if namespace else "in all namespaces"
-    return f"{PLURAL} {where} cannot be listed: {_cause(error)}"
+def refusal(error: AnswerError | UnavailableError, namespace: str | None, plural: str = PLURAL) -> str:
+    """Why benchmarks, or what runs make, cannot be listed, and what to do about it, on one line."""
+    return f"{plural} {where(namespace)} cannot be listed: {_cause(error)}"
+
+
+def where(namespace: str | None) -> str:
+    """A place, for people."""
+    return f"in namespace {namespace}" if namespace else "in all namespaces"
 
 
 def _cause(error: AnswerError | UnavailableError) -> str:

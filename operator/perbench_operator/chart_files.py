@@ -122,9 +122,16 @@ def values_page(charts: dict[str, BaseModel]) -> str:
     """`docs/chart-values.md`: a table per chart."""
     lines = [f"<!-- Generated from {SOURCE} by `make generate`. Do not edit. -->", "# Values of the charts"]
     for name, model in charts.items():
-        rows = [
-            f"| `{'.'.join(value.path)}` | `{json.dumps(value.default, ensure_ascii=False)}` | {value.description} |"
-            for value in leaves(values_of(model))
-        ]
-        lines += ["", f"## {name}", "", "| value | default | meaning |", "|---|---|---|", *rows]
+        lines += ["", f"## {name}", "", "| value | default | meaning |", "|---|---|---|", *_rows(values_of(model))]
     return "\n".join(lines) + "\n"
+
+
+def _rows(values: tuple[Value, ...]) -> Iterator[str]:
+    """A line for each value, and before those of a group one that says what the group is."""
+    for value in values:
+        name = f"`{'.'.join(value.path)}`"
+        if value.parts:
+            yield f"| **{name}** | | {value.description} |"
+            yield from _rows(value.parts)
+        else:
+            yield f"| {name} | `{json.dumps(value.default, ensure_ascii=False)}` | {value.description} |"

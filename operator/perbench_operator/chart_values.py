@@ -97,7 +97,7 @@ class PullSecret(Document):
 class Watch(Document):
     """What the operator watches."""
 
-    namespaces: Annotated[Scope, Field(max_length=64)] = ()
+    namespaces: Annotated[Scope, Field(max_length=64, json_schema_extra={"uniqueItems": True})] = ()
     """Namespaces whose benchmarks are watched; each must exist, and gets a Role and a RoleBinding. Empty: all
     namespaces, by a ClusterRole. To name them is the narrower choice."""
 
@@ -151,7 +151,8 @@ class Egress(Document):
     """What the operator may reach: the API server."""
 
     enabled: bool = False
-    """Whether anything else is denied."""
+    """Whether connections to anything but the API server and what `rules` name are denied; also where
+    `networkPolicy.enabled` is false."""
     api_server_cidrs: tuple[Cidr, ...] = ()
     """Addresses of the API server, as seen after the Service (`kubectl get endpointslices -n default`). Empty: any."""
     api_server_ports: Annotated[tuple[Port, ...], Field(min_length=1)] = (443, 6443)
@@ -165,7 +166,7 @@ class ModelEgress(Document):
     """Connections from a model's pods."""
 
     enabled: bool = False
-    """Whether anything else than `rules` is denied."""
+    """Whether anything else than `rules` is denied; also where `networkPolicy.models.enabled` is false."""
     rules: Peers = ()
     """NetworkPolicyEgressRules. Models that are downloaded need DNS and the hub. Empty: nothing can be reached."""
 
@@ -190,7 +191,9 @@ class NetworkPolicies(Document):
     """Whether connections to the operator are denied, but those of `monitoring`. Probes come from its own node, which
     is always allowed."""
     monitoring: Peers = ()
-    """NetworkPolicyPeers that may read the operator's metrics. Empty: nobody."""
+    """NetworkPolicyPeers that may read the operator's metrics. Empty: nobody; with `monitoring.serviceMonitor` or
+    `monitoring.prometheusRule`, which say that they are read, every pod of the cluster. Name your Prometheus, and where
+    it is in no pod's network (hostNetwork, another cluster) its address, as an `ipBlock`."""
     egress: Egress = Egress()
     """Connections from the operator."""
     models: ModelNetwork = ModelNetwork()
@@ -255,9 +258,9 @@ class Monitoring(Document):
     pod_monitor: PodMonitor = PodMonitor()
     """A PodMonitor for the bench pods."""
     service_monitor: ServiceMonitor = ServiceMonitor()
-    """A ServiceMonitor for the operator."""
+    """A ServiceMonitor for the operator. `networkPolicy.monitoring` says who is let in."""
     prometheus_rule: PrometheusRule = PrometheusRule()
-    """Alerts."""
+    """Alerts. One of them is that nobody reads the operator: `networkPolicy.monitoring` says who is let in."""
 
 
 class Dashboards(Document):
@@ -292,7 +295,8 @@ class Grafana(Document):
 
     url: Annotated[str, Field(pattern=rf"{HTTP_URL}|^$", max_length=2048)] = ""
     """Grafana's address, as the operator reaches it. The operator then brings it the dashboards when it starts, and
-    marks each run in it (docs/grafana.md). Empty: neither."""
+    marks each run in it (docs/grafana.md). Empty: neither, and `tokenSecret`, `folder` and `prometheusUrl` are of no
+    use."""
     token_secret: TokenSecret = TokenSecret()
     """The Secret with Grafana's token."""
     folder: Annotated[str, Field(pattern=r"\S", max_length=189)] = "perbench"
@@ -371,11 +375,11 @@ class ChartValues(Document):
     protect_pods: bool = True
     """Whether the pods of a run ask autoscalers not to move them, and service meshes not to join them."""
     network_policy: NetworkPolicies = NetworkPolicies()
-    """Network policies."""
+    """Network policies. They do something only where the cluster's network enforces them."""
     monitoring: Monitoring = Monitoring()
-    """Objects for prometheus-operator."""
+    """Objects for prometheus-operator. Without them operator and bench pods have annotations `prometheus.io/…`."""
     telemetry: Telemetry = Telemetry()
-    """Where bench pods learn what they cannot see themselves of a model's pods."""
+    """Where bench pods learn what they cannot see themselves of a model's pods. For runs that start from then on."""
     grafana: Grafana = Grafana()
     """What Grafana is given."""
     admission_policy: AdmissionPolicy = AdmissionPolicy()

@@ -91,6 +91,20 @@ class KubernetesApi:
         """Ask for a list of one object: the cheapest question that needs the right to list."""
         await self._ask("GET", path_of(kind, namespace), query=[("limit", "1")])
 
+    async def tells_of(self, kind: str) -> bool:
+        """Whether who asks what the API serves is told of a kind. Of a new one that is some time after it is served."""
+        version, plural = KINDS[kind]
+        groups = (await self._ask("GET", "/apis")).get("groups") or ()
+        if version.partition("/")[0] not in {group["name"] for group in groups}:
+            return False
+        try:
+            resources = (await self._ask("GET", f"/apis/{version}")).get("resources") or ()
+        except AnswerError as error:
+            if error.status == 404:
+                return False
+            raise
+        return plural in {resource["name"] for resource in resources}
+
     async def list(
         self, kind: str, namespace: str | None, *, labels: str = "", fields: str = "", metadata_only: bool = False
     ) -> Page:

@@ -21,15 +21,15 @@ from perbench.errors import PerbenchError
 from perbench.failures import UsageError
 from perbench_operator.api import Benchmarks, load_configuration
 from perbench_operator.cache import Cache
-from perbench_operator.client import AnswerError, KubernetesApi, UnavailableError
+from perbench_operator.client import KubernetesApi
 from perbench_operator.configuration import LogLevel, OperatorConfiguration, read_configuration
 from perbench_operator.grafana import Child, Teller
 from perbench_operator.health import Health, WatchTimes
 from perbench_operator.metrics import OperatorCollector, OperatorState, metric_routes
 from perbench_operator.probes import probe_routes
 from perbench_operator.reconcile import Reconciler
-from perbench_operator.watch import WATCHED_KINDS, Received, operator_registry, watch
-from perbench_operator.work import ask, prime, sweep
+from perbench_operator.watch import WATCHED_KINDS, Received, is_worth_a_line, operator_registry, watch
+from perbench_operator.work import ask, beat, discovered, prime, sweep
 
 logger = logging.getLogger("perbench_operator")
 
@@ -73,13 +73,15 @@ def configure_logging(level: LogLevel) -> None:
     kopf.configure(verbose=level is LogLevel.DEBUG, quiet=level is LogLevel.WARNING)
     if level is not LogLevel.DEBUG:
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(is_worth_a_line)
 
 
 async def operate(configuration: OperatorConfiguration) -> None:
     """Run everything until the process is told to stop. Raises UsageError where the start fails, and from where tasks
     run side by side an ExceptionGroup."""
     clock, scope = time.monotonic, configuration.namespaces
-    health, watches = Health(clock()), WatchTimes(clock(), WATCHED_KINDS.values(), scope)
+    health, watches = Health(clock(), scope), WatchTimes(clock(), WATCHED_KINDS.values(), scope)
     cache = Cache()
     answered = asyncio.Event()
     _stop_on_signal(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -103,12 +105,12 @@ async def operate(configuration: OperatorConfiguration) -> None:
         ):
             where = ", ".join(scope) or "all namespaces"
             logger.info("watching %s; probes on port %d, metrics on port %d", where, probes, metrics)
+            waiting = group.create_task(beat(lambda: health.tick(clock())))
             loops = [group.create_task(ask(benchmarks, health, clock, answered))]
-            await answered.wait()  # kopf looks for the resource only once, when it starts
-            try:
-                await prime(api, cache, scope)
-            except (AnswerError, UnavailableError) as error:
-                raise UnavailableError(f"what runs have made cannot be listed: {error}") from error
+            await answered.wait()
+            await prime(api, cache, scope, health)
+            await discovered(api)
+            waiting.cancel()  # from here on the working loop has to show that it lives
             loops.append(group.create_task(reconciler.work(lambda: health.tick(clock()))))
             loops.append(group.create_task(sweep(api, scope, reconciler.listed)))
             if teller is not None:
@@ -127,7 +129,7 @@ def receiver(reconciler: Reconciler, health: Health, watches: WatchTimes) -> Rec
     def received(kind: str, event: str | None, body: dict[str, Any]) -> None:
         watches.heard(kind, body["metadata"].get("namespace", ""), time.monotonic())
         if kind == KIND:
-            health.seen(body["metadata"]["uid"])
+            health.seen(body["metadata"]["uid"], body["metadata"]["namespace"])
         reconciler.received(kind, event, body)
 
     return received

@@ -1,5 +1,7 @@
 """kopf, as far as it is used: it watches benchmarks and what runs made, and hands each event on. It stores nothing."""
 
+import logging
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
@@ -44,6 +46,18 @@ class Patience:
         yield from (1.0, 2.0, 4.0, 8.0)
         while True:
             yield 15.0
+
+
+RETRIED = re.compile(r"Request attempt #(\d+)(?:/\d+)? failed; will retry: ")
+"""kopf's word on every attempt that failed."""
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Of attempts at one request that fail without end the 1st, 2nd, 4th, 8th … are told: a namespace that is refused
+    would else fill the log with four lines every 15 seconds."""
+    failed = RETRIED.match(record.getMessage())
+    count = int(failed[1]) if failed else 1
+    return count & (count - 1) == 0
 
 
 def operator_settings() -> kopf.OperatorSettings:

@@ -32,7 +32,7 @@ class Deadlines(ApiObject):
     ready_seconds: Annotated[int | None, Field(ge=1, le=604_800)] = None
     """From there until the server answers, which includes downloading the model. Default 3600."""
     total_seconds: Annotated[int | None, Field(ge=1, le=2_592_000)] = None
-    """The whole run, or what is left of it after a suspension or a wait in the queue. Default 86400."""
+    """The whole run, without the time in which it is suspended or waits in the queue. Default 86400."""
 
 
 class ExecutionSpec(ApiObject):

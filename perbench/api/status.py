@@ -109,12 +109,14 @@ class RunStatus(ApiObject):
     resolved: Resolved | None = None
     """The settings it uses: what was written, and the defaults where nothing was."""
     resumed_time: Time | None = None
-    """When it last went on after a suspension or a wait in the queue: `execution.deadlines.totalSeconds` counts from
-    here."""
+    """When it last went on after a suspension or a wait in the queue."""
+    active_seconds: Count | None = None
+    """How long it had been under way before that, or before the suspension or the wait that it is in now. With the time
+    since it went on that is what `execution.deadlines.totalSeconds` limits."""
 
 
 class RefusedRun(ApiObject):
-    """A run that was asked for and not accepted."""
+    """A run that was asked for and has not begun: it was not accepted, or is suspended."""
 
     id: Annotated[str | None, Field(pattern=RUN_ID, max_length=10)] = None
     """The id it would have had. Absent where the spec cannot be read."""
@@ -254,8 +256,8 @@ class Status(ApiObject):
     run: RunStatus | None = None
     """The run that this status is about."""
     refused: RefusedRun | None = None
-    """The run that was asked for last, where it was not accepted. `run` and its figures are then those of the run
-    before, if there has been one."""
+    """The run that was asked for last, where it was not accepted, or is suspended before it has begun. `run` and its
+    figures are then those of the run before, if there has been one."""
     phase: Phase | None = None
     """Where the run stands, for people: `Pending`, `Queued`, `StartingModel`, `Measuring`, `Suspended`,
     `Succeeded` or `Failed`. Programs read `conditions`."""

@@ -16,6 +16,10 @@ INVALID = frozenset({"MeasurementInvalid", "TooFewSamples"})
 """Reasons of Succeeded=False that say the measurement, not a model, came to no good end."""
 
 
+SUSPENDED = "Suspended"
+"""Reason of Accepted=Unknown: the run that is asked for waits for its user."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where a benchmark stands."""
@@ -34,6 +38,8 @@ def standing(body: Body) -> Standing:
     accepted = condition(status, "Accepted")
     if accepted.get("status") == "False":
         return Standing(f"not accepted: {_why(accepted)}", NOT_ACCEPTED_EXIT)
+    if accepted.get("reason") == SUSPENDED and "refused" in status:  # its figures are of the run before
+        return Standing(f"{SUSPENDED}  {accepted.get('message', '')}".rstrip(), None)
     if not status.get("completionTime"):
         progress = status.get("progress") or {}
         counted = f"{progress.get('completed', 0)}/{progress.get('total', '?')}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from perbench.api.resource import counted
-from perbench.cluster.progress import is_current, standing
+from perbench.cluster.progress import condition, is_current, standing
 from perbench.cluster.reasons import advice
 from perbench.failures import printable
 
@@ -34,7 +34,9 @@ def _head(body: Body) -> Iterator[str]:
     if status and not is_current(body):
         yield "What follows is about the benchmark as it was before its last change."
     elif "refused" in status and run:
-        yield f"Its last change was not accepted. Figures, if any, are of run {run['id']}, as it was before."
+        accepted = condition(status, "Accepted")
+        what = "waits until execution.suspend is false" if accepted.get("status") == "Unknown" else "was not accepted"
+        yield f"Its last change {what}. Figures, if any, are of run {run['id']}, as it was before."
 
 
 def _conditions(body: Body) -> list[str]:

@@ -5,7 +5,16 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import units
 
 from perbench.dashboards.frame import Outline, dashboard
-from perbench.dashboards.panels import ITEMS_PER_SECOND, TOKENS_PER_SECOND, VALID_OR_NOT, Asked, Words, bars
+from perbench.dashboards.panels import (
+    FRONT_OR_NOT,
+    ITEMS_PER_SECOND,
+    TOKENS_PER_SECOND,
+    VALID_OR_NOT,
+    Asked,
+    Words,
+    bars,
+)
+from perbench.dashboards.pareto import fronts
 from perbench.dashboards.promql import CELL, CELL_LEGEND, aggregated, chosen, latest, result, trusted
 from perbench.dashboards.tables import Column, facts, grouped_bars, table_of
 
@@ -36,6 +45,7 @@ def compare() -> models.Dashboard:
                     "0 to 1: a model's place between the worst and the best. None with fewer than four models.",
                 ),
             ),
+            "Pareto front": fronts(),
             "Axes": (
                 _axis(
                     "Accuracy", "Mean score of the answers.", units.PercentUnit, "perbench_result_accuracy_ratio"
@@ -137,6 +147,7 @@ def _all() -> table.Panel:
         Column("Trusted", latest("perbench_result_valid"), units.NoUnit, VALID_OR_NOT),
         Column("Reference PER", latest(per, 'scale="reference"', 'bound="point"'), units.NoUnit),
         Column("PER", latest(per, 'scale="published"', 'bound="point"'), units.NoUnit),
+        Column("Pareto front", latest("perbench_result_pareto_optimal"), units.NoUnit, FRONT_OR_NOT),
         Column("Accuracy", latest("perbench_result_accuracy_ratio"), units.PercentUnit),
         Column("Tokens per second", latest("perbench_result_output_tokens_per_second"), TOKENS_PER_SECOND),
         Column("Items per second", latest("perbench_result_items_per_second"), ITEMS_PER_SECOND),

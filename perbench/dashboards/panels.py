@@ -13,6 +13,7 @@ from grafana_foundation_sdk.builders import (
     statetimeline,
     table,
     timeseries,
+    xychart,
 )
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import common as options
@@ -27,7 +28,7 @@ TOKENS_PER_SECOND = "suffix: tok/s"
 ITEMS_PER_SECOND = "suffix: items/s"
 HEIGHT = 8
 """Rows of Grafana's grid. Its width is 24."""
-GOOD, WARNING, BAD = "green", "orange", "red"
+GOOD, WARNING, BAD, PLAIN = "green", "orange", "red", "gray"
 VALID_OR_NOT: list[models.ValueMapping] = [
     models.ValueMap(
         options={
@@ -37,6 +38,15 @@ VALID_OR_NOT: list[models.ValueMapping] = [
     )
 ]
 """What `perbench_result_valid` says."""
+FRONT_OR_NOT: list[models.ValueMapping] = [
+    models.ValueMap(
+        options={
+            "0": models.ValueMappingResult(text="not on it", color=PLAIN, index=0),
+            "1": models.ValueMappingResult(text="on it", color=GOOD, index=1),
+        }
+    )
+]
+"""What `perbench_result_pareto_optimal` says."""
 WORSE_OR_NOT: list[models.ValueMapping] = [
     models.ValueMap(
         options={
@@ -56,6 +66,7 @@ Framed = TypeVar(
     statetimeline.Panel,
     table.Panel,
     timeseries.Panel,
+    xychart.Panel,
 )
 
 

@@ -10,6 +10,7 @@ VARIABLES = {"namespace": "benchmark_namespace", "benchmark": "benchmark", "mode
 BENCHMARK = ("benchmark_namespace", "benchmark")
 MODEL = (*BENCHMARK, "model")
 CELL = (*MODEL, "task")
+TASK = (*BENCHMARK, "task")
 BENCHMARK_LEGEND = "{{benchmark_namespace}}/{{benchmark}}"
 MODEL_LEGEND = f"{BENCHMARK_LEGEND} {{{{model}}}}"
 CELL_LEGEND = f"{MODEL_LEGEND} {{{{task}}}}"
@@ -46,11 +47,18 @@ def buckets(histogram: str) -> str:
     return aggregated("sum", f"increase({chosen(f'{histogram}_bucket')}[{RATE_INTERVAL}])", ("le",))
 
 
-def trusted(series: str) -> str:
-    """Those of results that are valid and were compared."""
-    return f"{series} and on ({', '.join(CELL)}) ({chosen('perbench_result_valid')} == 1)"
+def trusted(series: str, of: Sequence[str] = CELL) -> str:
+    """Those of results that are valid and were compared; `of`: by which labels they are chosen."""
+    return f"{series} and on ({', '.join(CELL)}) ({chosen('perbench_result_valid', of=of)} == 1)"
 
 
 def result(metric: str, *also: str, by: Sequence[str] = CELL) -> str:
     """A figure of results that can be trusted."""
     return aggregated("max", trusted(chosen(metric, *also)), by)
+
+
+def of_best(metric: str, *also: str, best: str) -> str:
+    """A figure of results divided by the best of its task, the `max` or the `min`: so tasks whose units are unlike have
+    one axis. The best is that of all models, whichever are chosen."""
+    others = aggregated(best, trusted(chosen(metric, *also, of=TASK), TASK), TASK)
+    return f"{result(metric, *also)} / on ({', '.join(TASK)}) group_left () {others}"

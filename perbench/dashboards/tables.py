@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from grafana_foundation_sdk.builders import barchart, common, table
+from grafana_foundation_sdk.builders import barchart, common, table, xychart
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import xychart as points
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from perbench.dashboards.panels import HEIGHT, Asked, Words, framed, lettered, target
@@ -19,6 +20,7 @@ LABELS = {
     "accelerator": "Accelerators", "blame": "Blame", "reason": "Reason", "verdict": "Verdict",
 }  # fmt: skip
 """How labels head their columns."""
+POINT_SIZE = 12
 RUN_LIVE = "/d/perbench-run-live?${datasource:queryparam}&${__url_time_range}"
 """Where a row about a benchmark leads."""
 
@@ -67,6 +69,30 @@ def grouped_bars(words: Words, label: str, heading: str, *columns: Column) -> ba
     panel.legend(legend.display_mode(options.LegendDisplayMode.LIST)).show_value(options.VisibilityMode.AUTO)
     panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI)).x_tick_label_spacing(0)
     return panel.min(0).height(HEIGHT + 2)
+
+
+def scattered(words: Words, labels: Sequence[str], x: Column, y: Column, mark: Column) -> xychart.Panel:
+    """A point for each value of the labels, in the colour of its mark; the labels are told where it is pointed at.
+
+    Each query is asked for the points of all three: Grafana would draw one that lacks a coordinate at 0.
+    """
+    columns = (x, y, mark)
+    framed(panel := xychart.Panel(), words, 8)
+    complete = [" and ".join(each.expression for each in (columns[n:] + columns[:n])) for n in range(len(columns))]
+    panel.targets(_targets(*(each._replace(expression=text) for each, text in zip(columns, complete, strict=True))))
+    titles = {**{label: LABELS[label] for label in labels}, **_titles(_values(len(columns)), columns)}
+    panel.transformations(joined(titles, hidden=()))
+    named = [xychart.MatcherConfig().id("byName").options(each.title) for each in columns]
+    series = xychart.XYSeriesConfig().x(xychart.XychartXYSeriesConfigX().matcher(named[0]))
+    series.y(xychart.XychartXYSeriesConfigY().matcher(named[1]))
+    series.color(xychart.XychartXYSeriesConfigColor().matcher(named[2]))
+    panel.mapping(points.SeriesMapping.AUTO).series([series]).show(points.XYShowMode.POINTS).min(0)
+    panel.point_size(xychart.XychartFieldConfigPointSize().fixed(POINT_SIZE)).point_stroke_width(1).fill_opacity(60)
+    panel.legend(common.VizLegendOptions().show_legend(False).display_mode(options.LegendDisplayMode.HIDDEN))
+    panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.SINGLE))
+    panel.override_by_name(x.title, [models.DynamicConfigValue(id_val="unit", value=x.unit)])
+    panel.override_by_name(mark.title, [models.DynamicConfigValue(id_val="mappings", value=list(mark.mappings))])
+    return panel
 
 
 def joined(titles: Mapping[str, str], hidden: Sequence[str]) -> list[models.DataTransformerConfig]:

@@ -16,6 +16,8 @@ from tests.support.processes import wait_until
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 RUN = "perbench.dev/run"
 WRITE = {"apiGroups": ["perbench.dev"], "resources": ["perbenchmarks", "perbenchmarks/status"], "verbs": ["*"]}
+SECONDS = 120.0
+"""For what takes a moment."""
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
 
 Tenant = Callable[..., KubeApi]
@@ -51,7 +53,9 @@ def tenant(control_plane: ControlPlane, admin: KubeApi) -> Iterator[Tenant]:
         def new(namespace: str, *rules: dict[str, Any]) -> KubeApi:
             user = f"user-{secrets.token_hex(3)}"
             give(admin, namespace, user, rules)
-            return stack.enter_context(KubeApi(control_plane.kubeconfig_for(user)))
+            api = stack.enter_context(KubeApi(control_plane.kubeconfig_for(user)))
+            wait_until(lambda: api.get(benchmarks(namespace)).ok, "the rights have come through", SECONDS)
+            return api
 
         yield new
 
@@ -73,7 +77,11 @@ def strangers(policy: dict[str, Any], tenant: Tenant) -> KubeApi:
     """A user who may write benchmarks in team-a, and no pods. The policy is known to be in force."""
     del policy
     api = tenant("team-a", WRITE)
-    wait_until(lambda: api.create(benchmarks("team-a"), benchmark(), {"dryRun": "All"}).status == 403, "it is in force")
+    wait_until(
+        lambda: "may not create pods" in api.create(benchmarks("team-a"), benchmark(), {"dryRun": "All"}).message,
+        "it is in force",
+        SECONDS,
+    )
     return api
 
 

@@ -20,8 +20,11 @@ from tests.support.kube_api import CRDS, TRIAL, Answer, KubeApi, benchmarks
 from tests.support.processes import wait_until
 
 CRD = f"{CRDS}/perbenchmarks.perbench.dev"
+SECONDS = 180.0
+"""For what takes seconds."""
 NEWER_FIELD = "accelerators"
 """A field of endpoints that the older CRD of the tests does not have."""
+NO_KIND = "the cluster has no"
 OWN = "app.kubernetes.io/name=perbench"
 MADE = {
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
@@ -88,12 +91,12 @@ def benchmark(name: str) -> dict[str, Any]:
 def test_an_older_crd_is_upgraded_kept_and_taken_back(api: KubeApi, tool: Helm, tmp_path: Path) -> None:
     chart = CHARTS / "perbench-crds"
     tool("install", "perbench-crds", older_chart(tmp_path), "--wait")
-    wait_until(lambda: api.get(benchmarks()).ok, "benchmarks are served")
+    wait_until(lambda: api.get(benchmarks()).ok, "benchmarks are served", SECONDS)
     answer = api.create(benchmarks(), benchmark("kept"))
     assert f'unknown field "spec.models[0].endpoint.{NEWER_FIELD}"' in answer.message
 
     tool("upgrade", "perbench-crds", chart, "--wait")
-    wait_until(lambda: api.create(benchmarks(), benchmark("kept")).ok, "the newer field is known")
+    wait_until(lambda: api.create(benchmarks(), benchmark("kept")).ok, "the newer field is known", SECONDS)
 
     tool("uninstall", "perbench-crds", "--wait")
     assert api.get(f"{benchmarks()}/kept").ok
@@ -102,7 +105,7 @@ def test_an_older_crd_is_upgraded_kept_and_taken_back(api: KubeApi, tool: Helm, 
 
     tool("upgrade", "perbench-crds", chart, "--wait", "--set", "keep=false")
     tool("uninstall", "perbench-crds", "--wait")
-    wait_until(lambda: api.get(CRD).status == 404, "the CRD is gone, as was asked for")
+    wait_until(lambda: api.get(CRD).status == 404, "the CRD is gone, as was asked for", SECONDS)
 
 
 def test_a_crd_applied_by_hand_is_taken_over(api: KubeApi, tool: Helm) -> None:
@@ -112,7 +115,7 @@ def test_a_crd_applied_by_hand_is_taken_over(api: KubeApi, tool: Helm) -> None:
     tool("install", "perbench-crds", chart, "--wait", "--take-ownership", *forced(tool))
     tool("uninstall", "perbench-crds", "--wait")
     assert api.delete(CRD).ok
-    wait_until(lambda: api.get(CRD).status == 404, "the CRD is gone")
+    wait_until(lambda: api.get(CRD).status == 404, "the CRD is gone", SECONDS)
 
 
 def forced(tool: Helm) -> tuple[str, ...]:
@@ -127,22 +130,23 @@ def test_objects_for_prometheus_operator_need_its_kinds(api: KubeApi, tool: Helm
     chart = (CHARTS / "perbench", "--namespace", "monitored", "--values", VALUES / "everything-values.yaml")
     own = ("--set", "watch.namespaces={monitored}")
     refused = tool.run("install", "perbench", *chart, *own)
-    assert "the cluster has no PodMonitor: install the CRDs of prometheus-operator first" in refused.stderr
+    assert f"{NO_KIND} PodMonitor: install the CRDs of prometheus-operator first" in refused.stderr
     crds = [f"{CRDS}/{kind.lower()}s.monitoring.coreos.com" for kind in MONITORING_KINDS]
     for kind, path in zip(MONITORING_KINDS, crds, strict=True):
         answer = api.apply(open_kind(kind), path)
         assert answer.ok, answer.message
     places = {kind: f"/apis/monitoring.coreos.com/v1/{kind.lower()}s" for kind in MONITORING_KINDS}
-    wait_until(lambda: all(api.get(place).ok for place in places.values()), "the kinds are served")
+    wait_until(lambda: all(api.get(place).ok for place in places.values()), "the kinds are served", SECONDS)
 
-    tool("install", "perbench", *chart, *own)
+    # Kinds are served some time before the API tells Helm of them.
+    wait_until(lambda: NO_KIND not in tool.run("install", "perbench", *chart, *own).stderr, "Helm is told", SECONDS)
     found = [[each["metadata"]["name"] for each in api.get(place).body["items"]] for place in places.values()]
     assert found == [["perbench-bench"], ["perbench-operator"], ["perbench-operator"]]
     tool("uninstall", "perbench", "--namespace", "monitored", "--wait")
     assert [api.get(place).body["items"] for place in places.values()] == [[], [], []]
     for path in crds:
         api.delete(path)
-    wait_until(lambda: all(api.get(path).status == 404 for path in crds), "the kinds are gone")
+    wait_until(lambda: all(api.get(path).status == 404 for path in crds), "the kinds are gone", SECONDS)
 
 
 def test_metrics_of_pods_are_handed_out_by_who_holds_them(api: KubeApi, plane: planes.ControlPlane, tool: Helm) -> None:
@@ -159,17 +163,21 @@ def test_metrics_of_pods_are_handed_out_by_who_holds_them(api: KubeApi, plane: p
             return made.create(path_of(role).rpartition("/")[0], role, TRIAL)
 
         tool("install", "perbench", *chart, *own)
-        wait_until(lambda: "not currently held" in tried().message, "its other rights hold")
+        wait_until(lambda: "not currently held" in tried().message, "its other rights hold", SECONDS)
         tool("upgrade", "perbench", *chart, *own, "--set", "telemetry.podMetrics=true")
-        wait_until(lambda: tried().ok, "it may hand it out")
+        wait_until(lambda: tried().ok, "it may hand it out", SECONDS)
         assert made.create(path_of(role).rpartition("/")[0], role).ok
-        answer = made.create(path_of(binding).rpartition("/")[0], binding)
-        assert answer.ok, answer.message
+        # A role that has just been made is not known at once to who checks what is handed out.
+        wait_until(
+            lambda: made.create(path_of(binding).rpartition("/")[0], binding).ok, "the role is handed out", SECONDS
+        )
     (pod,) = role["rules"][0]["resourceNames"]
     (account,) = (subject["name"] for subject in binding["subjects"])
     metrics = f"/apis/metrics.k8s.io/v1beta1/namespaces/{where}/pods"
     with KubeApi(plane.kubeconfig_for(f"system:serviceaccount:{where}:{account}")) as bench:
-        wait_until(lambda: bench.get(f"{metrics}/{pod}").status == 404, "it may ask, and nobody serves it here")
+        wait_until(
+            lambda: bench.get(f"{metrics}/{pod}").status == 404, "it may ask, and nobody serves it here", SECONDS
+        )
         assert bench.get(f"{metrics}/another").status == 403
         assert bench.get(metrics).status == 403
     for manifest in (binding, role):

@@ -44,7 +44,7 @@ def namespace(admin: KubeApi) -> Iterator[Namespace]:
             name = made[standard] = f"children-{secrets.token_hex(3)}"
             answer = admin.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": {ENFORCE: standard}}})
             assert answer.ok, answer.message
-            wait_until(lambda: admin.get(f"/api/v1/namespaces/{name}/serviceaccounts/default").ok, "its account")
+            wait_until(lambda: admin.get(f"/api/v1/namespaces/{name}/serviceaccounts/default").ok, "its account", 120)
         return made[standard]
 
     yield new
@@ -151,7 +151,7 @@ def test_bench_pods_write_their_own_objects_only(
         assert answer.ok, answer.message
     user = f"system:serviceaccount:{here.namespace}:{account['metadata']['name']}"
     with KubeApi(control_plane.kubeconfig_for(user)) as bench:
-        wait_until(lambda: bench.get(path_of(progress)).ok, "its rights hold")
+        wait_until(lambda: bench.get(path_of(progress)).ok, "its rights hold", 120)
         assert bench.patch(path_of(progress), {"data": {"progress.json": "{}"}}).ok
         assert bench.patch(path_of(results), {"binaryData": {"tasks": "AA=="}}).ok
         for path in map(path_of, (plan, snapshot, *others)):

@@ -18,7 +18,7 @@ import time
 from tests.cluster import control_plane
 with control_plane.running(lambda line: None) as mine:
     print(mine.layout.name, flush=True)
-    time.sleep(300)
+    time.sleep(3600)
 """
 
 
@@ -47,7 +47,7 @@ def test_a_user_has_the_rights_of_its_name_and_groups(control_plane: ControlPlan
     member = namespace.as_user(control_plane.kubeconfig_for("anna", "team/blue", "others"))
     assert "anna" in member("auth", "whoami", "--output=jsonpath={.status.userInfo.username}")
     assert "Forbidden" in nobody.run("get", "configmaps").stderr
-    wait_until(lambda: member.run("get", "configmaps").returncode == 0, "the right takes effect", 10)
+    wait_until(lambda: member.run("get", "configmaps").returncode == 0, "the right takes effect", 120)
     member("create", "--filename=-", document=config_map("hers"))
     assert "Forbidden" in member.run("get", "configmaps", "--namespace=kube-system").stderr
 
@@ -61,11 +61,12 @@ def test_blocking_the_deletion_of_an_owner_takes_the_right_to_finalize_it(
     namespace("create", "rolebinding", "writer", "--role=writer", "--user=writer")
     writer = namespace.as_user(control_plane.kubeconfig_for("writer"))
     child = config_map("child", reference(owner))
+    wait_until(lambda: writer.run("get", "configmaps").returncode == 0, "the right takes effect", 120)
     assert "set blockOwnerDeletion" in writer.run("create", "--filename=-", document=child).stderr
     namespace("create", "role", "finalizer", "--verb=update", "--resource=configmaps/finalizers")
     namespace("create", "rolebinding", "finalizer", "--role=finalizer", "--user=writer")
     wait_until(
-        lambda: writer.run("create", "--filename=-", document=child).returncode == 0, "the right takes effect", 10
+        lambda: writer.run("create", "--filename=-", document=child).returncode == 0, "the right takes effect", 120
     )
 
 
@@ -75,7 +76,7 @@ def test_what_an_owner_leaves_is_collected(control_plane: ControlPlane, namespac
     namespace.apply(config_map("owner"))
     namespace.apply(config_map("child", reference(namespace.get("configmap", "owner"))))
     namespace("delete", "configmap", "owner")
-    wait_until(lambda: namespace.run("get", "configmap", "child").returncode == 1, "the child is collected", 60)
+    wait_until(lambda: namespace.run("get", "configmap", "child").returncode == 1, "the child is collected", 300)
 
 
 @pytest.mark.usefixtures("control_plane")
@@ -87,4 +88,4 @@ def test_nothing_survives_a_killed_owner() -> None:
             assert keeper.alive(name)
         finally:
             owner.kill()
-    wait_until(lambda: not keeper.remains(name), f"everything of {name} is gone", 30)
+    wait_until(lambda: not keeper.remains(name), f"everything of {name} is gone", 180)

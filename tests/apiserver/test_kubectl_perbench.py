@@ -32,7 +32,7 @@ class Plugin:
         """Exit code, standard output, standard error."""
         environment = os.environ | {"KUBECONFIG": str(self._kubeconfig)}
         command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert "Traceback" not in ended.stderr, ended.stderr
         return ended.returncode, ended.stdout, ended.stderr
 
@@ -74,8 +74,8 @@ def test_run_applies_and_again_asks_anew(plugin: Plugin, admin: KubeApi, study: 
     write_status(admin, whole["status"])
     code, out, _ = plugin("run", file)
     assert (code, "unchanged, and its run has ended; --again runs it anew" in out) == (0, True)
-    code, out, _ = plugin("run", file, "--again", "--wait", "--timeout", 3)
-    assert (code, "waiting for the operator" in out, "not at its end after 3 s" in out) == (124, True, True)
+    code, out, _ = plugin("run", file, "--again", "--wait", "--timeout", 12)
+    assert (code, "waiting for the operator" in out, "not at its end after 12 s" in out) == (124, True, True)
     asked = admin.get(f"{benchmarks()}/study").body["metadata"]["annotations"]["perbench.dev/run"]
     assert plugin("run", file)[0] == 0
     assert admin.get(f"{benchmarks()}/study").body["metadata"]["annotations"]["perbench.dev/run"] == asked

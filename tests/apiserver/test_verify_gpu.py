@@ -14,6 +14,8 @@ from tests.support.processes import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "examples/verify-gpu.sh"
 PAGE = Path(__file__).parents[2] / "docs/verified.md"
+SECONDS = 300.0
+"""The script asks kubectl some twenty times, with pauses of five seconds."""
 MAPS = "/api/v1/namespaces/default/configmaps"
 NODE = "/api/v1/nodes"
 PATH = f"{benchmarks()}/verify-gpu-vllm"
@@ -43,7 +45,7 @@ def gpu_node(admin: KubeApi) -> Iterator[None]:
 
 
 def ended(admin: KubeApi, status: dict[str, Any]) -> None:
-    wait_until(lambda: admin.get(PATH).ok, "the script applies its benchmark")
+    wait_until(lambda: admin.get(PATH).ok, "the script applies its benchmark", SECONDS)
     answer = admin.patch(f"{PATH}/status", {"status": status})
     assert answer.ok, answer.message
 
@@ -66,14 +68,14 @@ def test_a_row_for_the_page_and_nothing_stays(control_plane: ControlPlane, admin
                 "models": [model | {"tasks": [task]}],
             },
         )
-        out, err = script.communicate(timeout=60)
+        out, err = script.communicate(timeout=SECONDS)
     assert script.returncode == 0, err
     version = control_plane.kubectl("version", "-o", "json").rpartition('"gitVersion": "')[2].partition('"')[0]
     assert out == (
         f"| VLLM | vllm:1 | 1 x P | {version} | Qwen/Qwen2.5-0.5B-Instruct | 61 s | 812.5 tokens/s per accelerator |"
         " Succeeded |\n"
     )
-    wait_until(lambda: admin.get(PATH).status == 404, "the script deletes its benchmark")
+    wait_until(lambda: admin.get(PATH).status == 404, "the script deletes its benchmark", SECONDS)
     assert not list(tmp_path.iterdir()), "evidence is kept of failures only"
     (header,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| Server |")]
     assert out.count("|") == header.count("|"), "the row fits the table"
@@ -85,7 +87,7 @@ def test_of_a_failure_what_the_cluster_said_is_kept(
 ) -> None:
     model = {"name": "model", "phase": "Failed", "image": "vllm:1"}
     with start(control_plane, "VLLM", folder=tmp_path) as script:
-        wait_until(lambda: admin.get(PATH).ok, "the script applies its benchmark")
+        wait_until(lambda: admin.get(PATH).ok, "the script applies its benchmark", SECONDS)
         uid = admin.get(PATH).body["metadata"]["uid"]
         labels = {"perbench.dev/uid": uid}
         made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "its-results", "labels": labels}}
@@ -98,7 +100,7 @@ def test_of_a_failure_what_the_cluster_said_is_kept(
                 "models": [model],
             },
         )
-        out, err = script.communicate(timeout=60)
+        out, err = script.communicate(timeout=SECONDS)
     admin.delete(f"{MAPS}/its-results")
     assert script.returncode == 1
     assert out.startswith("| VLLM | vllm:1 |")
@@ -109,14 +111,14 @@ def test_of_a_failure_what_the_cluster_said_is_kept(
     assert "reason: AllModelsFailed" in (folder / "benchmark.yaml").read_text()
     assert "its-results" in (folder / "objects.txt").read_text()
     assert {"description.txt", "events.txt", "pods.txt"} <= {file.name for file in folder.iterdir()}
-    wait_until(lambda: admin.get(PATH).status == 404, "the script deletes its benchmark")
+    wait_until(lambda: admin.get(PATH).status == 404, "the script deletes its benchmark", SECONDS)
 
 
 @pytest.mark.usefixtures("gpu_node")
 def test_what_is_not_accepted_ends_it(control_plane: ControlPlane, admin: KubeApi, tmp_path: Path) -> None:
     with start(control_plane, "VLLM", folder=tmp_path) as script:
         ended(admin, {"conditions": [condition("Accepted", "False", "PolicyDenied")]})
-        out, err = script.communicate(timeout=60)
+        out, err = script.communicate(timeout=SECONDS)
     assert (script.returncode, out, err.splitlines()[-2]) == (1, "", "verify-gpu: not accepted: as it was")
 
 
@@ -128,6 +130,6 @@ def test_what_is_missing_is_said_before_anything_starts(
     control_plane: ControlPlane, admin: KubeApi, arguments: tuple[str, ...], words: str
 ) -> None:
     with start(control_plane, *arguments) as script:
-        out, err = script.communicate(timeout=60)
+        out, err = script.communicate(timeout=SECONDS)
     assert (script.returncode, out, err.startswith(f"verify-gpu: {words}")) == (1, "", True), err
     assert admin.get(f"{benchmarks()}/verify-gpu-tgi").status == 404

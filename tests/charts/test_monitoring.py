@@ -1,6 +1,7 @@
 """Objects for prometheus-operator, and the alerts, judged by Prometheus' own tool."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from perbench_operator.metrics import FAMILIES
 from perbench_operator.metrics.families import Kind
 from perbench_operator.names import Role, RunIdentity, labels
-from tests.support.charts import CHARTS, MONITORING_KINDS, OLDEST, VALUES, Helm, of_kind
+from tests.support.charts import CHARTS, KNOWN, MONITORING_KINDS, OLDEST, VALUES, Helm, of_kind
 from tests.support.golden import ROOT
 from tests.support.prometheus import promtool
 
@@ -95,6 +96,61 @@ def test_monitoring_may_reach_the_metrics_and_nothing_else(helm: Helm) -> None:
     assert policy["spec"]["ingress"] == [{"from": peers, "ports": [{"port": 9091, "protocol": "TCP"}]}]
     (closed,) = of_kind(helm.template("perbench", *MINIMAL), "NetworkPolicy")
     assert closed["spec"]["ingress"] == []
+
+
+NAMED = ("--set-json", 'networkPolicy.monitoring=[{"podSelector":{"matchLabels":{"app":"prometheus"}}}]')
+ANY_POD = [{"namespaceSelector": {}}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "peers"),
+    [
+        (asked("ServiceMonitor"), ANY_POD),
+        (asked("PrometheusRule"), ANY_POD),
+        (asked(*MONITORING_KINDS), ANY_POD),
+        ((*asked(*MONITORING_KINDS), *NAMED), [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]),
+        (asked("PodMonitor"), None),
+    ],
+    ids=["ServiceMonitor", "PrometheusRule", "all", "all, by name", "PodMonitor"],
+)
+def test_who_is_asked_to_read_the_operator_can(helm: Helm, arguments: tuple[str, ...], peers: list[Any] | None) -> None:
+    """A Prometheus that finds the operator and is kept from it alerts that the operator is down."""
+    (policy,) = of_kind(helm.template("perbench", *MINIMAL, *arguments), "NetworkPolicy")
+    assert [rule["from"] for rule in policy["spec"]["ingress"]] == ([] if peers is None else [peers])
+    assert all(rule["ports"] == [{"port": 8082, "protocol": "TCP"}] for rule in policy["spec"]["ingress"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Nobody reads the operator's metrics"),
+        (asked("PodMonitor"), "Nobody reads the operator's metrics"),
+        (asked("ServiceMonitor"), "Every pod of the cluster may read the operator's metrics"),
+        (asked("PrometheusRule"), "Every pod of the cluster may read the operator's metrics"),
+        ((*asked("ServiceMonitor"), *NAMED), None),
+        ((*asked("ServiceMonitor"), "--set", "networkPolicy.enabled=false"), None),
+    ],
+)
+def test_it_is_told_who_can_read_the_operator(
+    helm: Helm, tmp_path: Path, arguments: tuple[str, ...], told: str | None
+) -> None:
+    said = notes(helm, tmp_path / "perbench", *arguments)
+    assert "kubectl rollout status -n perbench-system deployment/perbench-operator" in said
+    lines = [line for line in said.splitlines() if "networkPolicy.monitoring" in line]
+    assert len(lines) == (told is not None)
+    assert all(line.startswith(str(told)) for line in lines)
+
+
+def notes(helm: Helm, chart: Path, *arguments: str) -> str:
+    """What `helm install` prints. `helm template` leaves it out, and without a cluster only that knows more kinds."""
+    shutil.copytree(CHARTS / "perbench", chart)
+    (chart / "templates/NOTES.txt").rename(chart / "notes.txt")
+    told = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "told"}, "data": {"notes": "<notes>"}}
+    template = yaml.safe_dump(told).replace("<notes>", '{{ tpl (.Files.Get "notes.txt") . | toJson }}')
+    (chart / "templates/told.yaml").write_text(template)
+    where = ("--namespace", "perbench-system", "--show-only", "templates/told.yaml")
+    (found,) = of_kind(helm("template", "perbench", chart, *where, *OLDEST, *KNOWN, *MINIMAL, *arguments), "ConfigMap")
+    return str(found["data"]["notes"])
 
 
 def test_the_rule_is_the_file_with_the_runbooks_addresses(helm: Helm) -> None:

@@ -97,6 +97,7 @@ def test_without_a_registry_it_says_what_to_set(helm: Helm) -> None:
         ("imageRegistry=https://registry.example.org", "/imageRegistry"),
         ("images.operator.digest=sha256:abc", "/images/operator/digest"),
         ("watch.namespaces={Team_A}", "/watch/namespaces/0"),
+        ("watch.namespaces={team-a,team-b,team-a}", "/watch/namespaces"),
         ("operator.resources.limits.memory=much", "/operator/resources/limits/memory"),
         ("operator.probePort=0", "/operator/probePort"),
         ("operator.metricsPort=65536", "/operator/metricsPort"),
@@ -121,6 +122,13 @@ def test_values_outside_the_schema_are_refused(helm: Helm, setting: str, complai
     assert done.returncode != 0
     said = done.stderr.replace(".", "/")  # Helm 3 writes paths with dots
     assert complaint in said
+
+
+def test_one_port_for_two_things_is_refused(helm: Helm) -> None:
+    port = ("--set", "operator.metricsPort=8081")
+    done = helm.run("template", "perbench", CHARTS / "perbench", *OLDEST, *MINIMAL, *port)
+    assert done.returncode != 0
+    assert "operator.probePort and operator.metricsPort are both 8081: give each a port of its own" in done.stderr
 
 
 def test_the_chart_can_be_part_of_another(helm: Helm, tmp_path: Path) -> None:
@@ -159,6 +167,24 @@ def configuration(manifests: str) -> dict[str, Any]:
     (found,) = (each for each in of_kind(manifests, "ConfigMap") if "operator.yaml" in each["data"])
     read: dict[str, Any] = yaml.safe_load(found["data"]["operator.yaml"])
     return read
+
+
+def test_the_value_that_confines_models_is_the_one_that_the_manual_names(helm: Helm) -> None:
+    manual = (CHARTS.parent / "docs/operations.md").read_text()
+    (name,) = re.findall(r"They may reach everything, unless the chart value `([\w.]+)` says otherwise", manual)
+    confined = configuration(helm.template("perbench", *MINIMAL, "--set", f"{name}.enabled=true"))
+    assert confined["platform"]["network"]["egress"] == []
+
+
+def test_the_operator_is_confined_also_where_everybody_may_reach_it(helm: Helm) -> None:
+    """Whoever sets `networkPolicy.egress.enabled` and nothing else would think that it is."""
+    reached = ("--set", "networkPolicy.enabled=false")
+    assert of_kind(helm.template("perbench", *MINIMAL, *reached), "NetworkPolicy") == []
+    confined = helm.template("perbench", *MINIMAL, *reached, "--set", "networkPolicy.egress.enabled=true")
+    (policy,) = of_kind(confined, "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+    assert "ingress" not in policy["spec"]
+    assert policy["spec"]["egress"] == [{"ports": [{"port": port, "protocol": "TCP"} for port in (443, 6443)]}]
 
 
 def test_without_a_grafana_nothing_of_it_is_there(helm: Helm) -> None:

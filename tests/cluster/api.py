@@ -1,7 +1,9 @@
 """Reading from an API server by hand, for what is waited for before anything else can be asked; and kubectl."""
 
+import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -11,8 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ASK_SECONDS = 5.0
-PAUSE_SECONDS = 0.05
+ASK_SECONDS = 15.0
+PAUSE_SECONDS = 0.1
+COMMAND_SECONDS = 300.0
+"""For one command, which takes less than one: on a machine that stands still now and then much longer."""
+AGAIN_SECONDS, AGAIN_PAUSE_SECONDS = 60.0, 1.0
+"""A command that met an API server which does not answer for the moment is tried again for so long."""
+UNSENT = re.compile(r"connection refused|TLS handshake timeout|dial tcp .* i/o timeout|network is unreachable")
+"""What kubectl says where nobody has heard what it was to do."""
+UNANSWERED = re.compile(
+    r"etcdserver: |connection reset by peer|connection lost|unexpected EOF|: EOF|i/o timeout|server is currently unable"
+    r"|unable to return a response in the time allotted|context deadline exceeded|request timed out|Too Many Requests"
+)
+"""What it says where that is not known. Things that are made would be made, or said to be there already."""
+NOT_AGAIN = frozenset({"create", "exec", "delete"})
 
 
 class Api:
@@ -25,8 +39,11 @@ class Api:
 
     def get(self, path: str) -> str:
         """The body at a path. Raises OSError, of which urllib's errors are subclasses."""
-        with urllib.request.urlopen(f"{self._server}{path}", context=self._context, timeout=ASK_SECONDS) as answer:
-            return str(answer.read().decode())
+        try:
+            with urllib.request.urlopen(f"{self._server}{path}", context=self._context, timeout=ASK_SECONDS) as answer:
+                return str(answer.read().decode())
+        except http.client.HTTPException as error:  # it broke off in the middle
+            raise OSError(f"{path}: {error!r}") from error
 
     def answers(self, path: str) -> bool:
         """Whether there is a body at this path."""
@@ -65,7 +82,9 @@ class Kubectl:
     cache: Path | None = None
     """Folder for what kubectl keeps; by default beside the kubeconfig, never in the user's home."""
 
-    def run(self, *arguments: str, document: object = None, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, document: object = None, seconds: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever comes of it. `document` goes to its standard input, as JSON unless it is text."""
         text = document if isinstance(document, str) else json.dumps(document)
         environment = {
@@ -84,11 +103,14 @@ class Kubectl:
             check=False,
         )
 
-    def __call__(self, *arguments: str, document: object = None, seconds: float = 60.0) -> str:
-        """What a command that must succeed prints. Raises RuntimeError with what kubectl says."""
-        done = self.run(*arguments, document=document, seconds=seconds)
-        if done.returncode:
-            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    def __call__(self, *arguments: str, document: object = None, seconds: float = COMMAND_SECONDS) -> str:
+        """What a command that must succeed prints. Where the API server does not answer for the moment it is tried
+        again. Raises RuntimeError with what kubectl says."""
+        deadline = time.monotonic() + AGAIN_SECONDS
+        while (done := self.run(*arguments, document=document, seconds=seconds)).returncode:
+            if not _may_pass(arguments[0], done.stderr) or time.monotonic() > deadline:
+                raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+            time.sleep(AGAIN_PAUSE_SECONDS)
         return done.stdout
 
     def get(self, *arguments: str) -> Any:
@@ -106,3 +128,8 @@ class Kubectl:
     def as_user(self, kubeconfig: Path) -> "Kubectl":
         """The same as the user of another kubeconfig."""
         return replace(self, kubeconfig=kubeconfig)
+
+
+def _may_pass(command: str, said: str) -> bool:
+    """Whether a command that failed may be given again."""
+    return bool(UNSENT.search(said) or (command not in NOT_AGAIN and UNANSWERED.search(said)))

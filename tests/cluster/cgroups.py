@@ -12,7 +12,7 @@ WANTED = ("cpu", "cpuset", "io", "memory", "pids")
 """Controllers of version 2 that a kubelet needs, or reads where they are there."""
 NEEDED = ("cpu", "memory", "pids")
 ROOT = Path("/sys/fs/cgroup")
-REMOVAL_SECONDS = 10.0
+REMOVAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def join(name: str) -> None:
 
 
 def remove(name: str) -> list[str]:
-    """Remove the cgroup, bottom-up; its processes may still be ending. Returns what is left after ten seconds."""
+    """Remove the cgroup, bottom-up; its processes may still be ending. Returns what is left after a minute."""
     deadline = time.monotonic() + REMOVAL_SECONDS
     while left := _remove(name):
         if time.monotonic() > deadline:

@@ -13,7 +13,7 @@ CHARTS = ("perbench-crds", "perbench")
 """In the order of their installation."""
 CHART_IMAGES = ("operator", "bench")
 """Images that the chart `perbench` has values for."""
-WAIT = "120s"
+WAIT = "300s"
 
 
 def available() -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def restart(kubectl: Kubectl) -> None:
     there = kubectl.in_namespace(NAMESPACE)
     if there("get", "deployments", "--output=name", "--ignore-not-found"):
         there("rollout", "restart", "deployment")
-        there("rollout", "status", "deployment", f"--timeout={WAIT}", seconds=150)
+        there("rollout", "status", "deployment", f"--timeout={WAIT}", seconds=400)
 
 
 def run_helm(helm: Path, kubeconfig: Path, *arguments: str) -> str:

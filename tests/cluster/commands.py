@@ -1,4 +1,4 @@
-"""Running a program that takes its time, saying now and then that it still runs."""
+"""Running a program that takes its time, saying now and then that it still runs. It ends with this process."""
 
 import subprocess
 import time
@@ -6,8 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.cache import CannotRunError, Say
+from tests.cluster.supervisor import die_with_parent
 
 FIRST_WORD_SECONDS, HEARTBEAT_SECONDS = 2.0, 20.0
+TRIES, PAUSE_SECONDS = 3, 5.0
+"""Of a program that needs a network: mirrors and indexes are away for a moment now and then."""
+
+
+def run_repeatedly(
+    command: Sequence[str | Path], environment: Mapping[str, str], title: str, say: Say, folder: Path | None = None
+) -> None:
+    """Run a program that fetches what it needs, and again where it fails. Raises CannotRunError as `run_aloud`."""
+    for left in reversed(range(TRIES)):
+        try:
+            run_aloud(command, environment, title, say, folder)
+        except CannotRunError as error:
+            if not left:
+                raise
+            say(f"{error}; again in {PAUSE_SECONDS:g} s")
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def run_aloud(
@@ -24,6 +43,7 @@ def run_aloud(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one that outlives a killed builder would write into the next one's
     ) as process:
         try:
             output = _wait(process, title, started, say)

@@ -16,8 +16,9 @@ from tests.cluster.cache import Say
 from tests.cluster.layout import NodeLayout
 from tests.cluster.supervisor import ask
 
-READY_SECONDS = 30.0
-IMPORT_SECONDS = 300.0
+READY_SECONDS = 180.0
+ANSWER_SECONDS = 20.0
+IMPORT_SECONDS = 900.0
 ENTER = ("--mount", "--net", "--pid", "--uts", "--ipc")
 
 
@@ -83,8 +84,8 @@ class Containers:
 
     def _answers(self) -> bool:
         try:
-            self.ctr("version")
-        except RuntimeError:
+            self.ctr("version", seconds=ANSWER_SECONDS)
+        except (RuntimeError, subprocess.TimeoutExpired):
             return False
         return True
 

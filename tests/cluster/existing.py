@@ -46,7 +46,7 @@ class ExistingCluster:
         )
         try:
             self.kubectl("certificate", "approve", name)
-            self.kubectl("wait", f"csr/{name}", "--for=jsonpath={.status.certificate}", "--timeout=30s")
+            self.kubectl("wait", f"csr/{name}", "--for=jsonpath={.status.certificate}", "--timeout=120s")
             certificate = self.folder / f"{name}.crt"
             certificate.write_bytes(base64.b64decode(self.kubectl.get("csr", name)["status"]["certificate"]))
         finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.cluster import binaries, cache, requirements
 from tests.cluster.cache import Say
-from tests.cluster.commands import run_aloud
+from tests.cluster.commands import run_aloud, run_repeatedly
 from tests.cluster.layout import PAUSE_IMAGE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -122,8 +122,9 @@ def base_image(say: Say) -> str:
         folder.mkdir(parents=True)
         root = folder / "root"
         say(f"making {BASE_IMAGE} of Debian {SUITE}, once (about a minute)")
-        bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root)]
-        run_aloud(bootstrap, _environment(), f"Debian {SUITE}", say)
+        anew = 'rm -rf "$0" && exec debootstrap "$@" "$0"'  # what a try that failed has left is in the way of the next
+        bootstrap = ["sh", "-c", anew, str(root), "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE]
+        run_repeatedly(bootstrap, _environment(), f"Debian {SUITE}", say)
         leave_out = [f"--exclude=./{path}/*" for path in NOT_IN_BASE]
         pack = ["tar", f"--directory={root}", *leave_out, f"--file={folder}/base.tar", "--create", "."]
         run_aloud(pack, _environment(), "base.tar", say)
@@ -145,7 +146,7 @@ def _pause_image(say: Say) -> Path:
 
 
 def _buildah(*arguments: str, title: str, say: Say) -> None:
-    run_aloud([*_buildah_command(), *arguments], _environment(), title, say)
+    run_repeatedly([*_buildah_command(), *arguments], _environment(), title, say)
 
 
 def _buildah_knows(tag: str) -> bool:

@@ -28,8 +28,9 @@ from tests.cluster.supervisor import adopt_orphans, answers, die_with_parent
 PREFIX = "perb-"
 """Begins the name of every cluster, and so of every cgroup."""
 CONTROL_PLANE, NODE = "control-plane", "node"
-STOP_SECONDS = 30.0
-REMOVAL_SECONDS = 5.0
+START_SECONDS, STOP_SECONDS = 120.0, 120.0
+REMOVAL_SECONDS = 30.0
+"""These guard against waiting for ever alone: all of it takes a second or two, and much longer on a busy machine."""
 SHOWN_CHARACTERS = 70
 LONGEST_SOCKET = "/containerd.sock.ttrpc"
 
@@ -82,7 +83,7 @@ def start(folder: Path, kind: str, descriptors: Sequence[int], owned: bool) -> N
     for descriptor in owner:
         os.close(descriptor)
     _kept[folder.name] = process, writing
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while not answers(folder / "control.sock"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{folder.name} did not start: {(folder / 'keeper.log').read_text()[-2000:]}")

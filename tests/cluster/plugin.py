@@ -76,7 +76,7 @@ def pods(cluster: Node | ExistingCluster) -> Iterator[Kubectl]:
     name = f"test-{secrets.token_hex(4)}"
     cluster.kubectl("create", "namespace", name)
     there = cluster.kubectl.in_namespace(name)
-    there("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+    there("wait", "--for=create", "serviceaccount/default", "--timeout=120s")
     yield there
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 

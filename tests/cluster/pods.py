@@ -27,6 +27,6 @@ def service(name: str, selector: dict[str, str], port: int) -> dict[str, object]
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def wait_for(pods: Kubectl, what: str, state: str, seconds: int = 60) -> None:
+def wait_for(pods: Kubectl, what: str, state: str, seconds: int = 300) -> None:
     """Wait until `what` (`pod/web`) is in a state as `kubectl wait --for` names it. Raises RuntimeError."""
-    pods("wait", what, f"--for={state}", f"--timeout={seconds}s", seconds=seconds + 10)
+    pods("wait", what, f"--for={state}", f"--timeout={seconds}s", seconds=seconds + 60)

@@ -6,6 +6,7 @@ FOLDER/components.json says how each is started, FOLDER/control.sock takes comma
 In a node it is PID 1. Everywhere its children die with it.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -21,7 +22,10 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """Options of prctl, from linux/prctl.h."""
 RESTART_SECONDS = 1.0
 """A component that dies young is not started again before this age."""
-SECONDS_TO_ANSWER = 10.0
+SECONDS_TO_ANSWER = 60.0
+"""What asks gives up after; more than starting a process takes on a machine that stands still now and then."""
+SECONDS_TO_ASK = 10.0
+"""Whoever connects and says nothing for so long is not listened to any more."""
 
 
 def die_with_parent() -> None:
@@ -91,9 +95,10 @@ class Supervisor:
                 self._restart()
 
     def _serve(self, server: socket.socket) -> None:
+        """One command. Who asked may have gone by now, or say nothing: that is no reason to end."""
         connection, _address = server.accept()
-        with connection, connection.makefile("rw") as stream:
-            connection.settimeout(SECONDS_TO_ANSWER)
+        connection.settimeout(SECONDS_TO_ASK)
+        with contextlib.suppress(OSError, UnicodeDecodeError), connection, connection.makefile("rw") as stream:
             words = stream.readline().split()
             try:
                 answer = self._answer(words)

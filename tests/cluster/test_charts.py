@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 
 from perbench.dashboards.frame import TITLES
+from tests.cluster.api import wait_until
 from tests.cluster.images import IMAGES
 from tests.cluster.node import Node
 from tests.cluster.pods import RESTRICTED, container, pod, wait_for
 from tests.support import grafana_double, largest
 from tests.support.charts import CHARTS, PROGRAMS, Helm, helm_program
-from tests.support.processes import wait_until
 
 IMAGE = ("--set", "imageRegistry=perb.local,images.operator.repository=operator,images.operator.tag=dev")
 """The image that the node holds."""
 CRD = "crd/perbenchmarks.perbench.dev"
-LONG = 180.0
+LONG = 600.0
+"""It ends what hangs, and no more."""
 RESUMED = {"spec": {"execution": {"suspend": False}}}
 """A model that is packaged with local mode is not accepted in a cluster, so that still nothing starts."""
 
@@ -47,7 +48,7 @@ def either(request: pytest.FixtureRequest, own_node: Node, tmp_path_factory: pyt
 def crds(own_node: Node, helm: Helm) -> Iterator[None]:
     """The CRD by its chart; gone afterwards with everything of its kind."""
     helm("install", "perbench-crds", CHARTS / "perbench-crds", "--wait", "--namespace", "default")
-    wait_until(lambda: own_node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served")
+    wait_until(lambda: own_node.kubectl.run("get", "perb").returncode == 0, "benchmarks are served", LONG)
     yield
     helm("uninstall", "perbench-crds", "--namespace", "default")
     own_node.kubectl("delete", CRD, "--wait")
@@ -66,7 +67,7 @@ def namespaces(own_node: Node) -> Iterator[list[str]]:
 
 
 def install(helm: Helm, namespace: str, *arguments: str | Path, command: str = "install") -> str:
-    place = ("--namespace", namespace, "--wait", "--timeout", "120s")
+    place = ("--namespace", namespace, "--wait", "--timeout", "300s")
     return helm(command, "perbench", CHARTS / "perbench", *place, *IMAGE, *arguments, seconds=LONG)
 
 
@@ -78,7 +79,8 @@ def benchmark(name: str) -> dict[str, Any]:
 
 
 def logs(own_node: Node, namespace: str) -> str:
-    return own_node.kubectl.in_namespace(namespace)("logs", "deployment/perbench-operator")
+    """Of a pod that has begun to say something: before that kubectl fails."""
+    return own_node.kubectl.in_namespace(namespace).run("logs", "deployment/perbench-operator").stdout
 
 
 def generation_and_config(own_node: Node, namespace: str) -> tuple[int, str]:
@@ -94,21 +96,21 @@ def test_install_upgrade_rollback_uninstall(own_node: Node, either: Helm, namesp
     notes = install(either, place)
     assert f"kubectl rollout status -n {place} deployment/perbench-operator" in notes
     own_node.kubectl.in_namespace(team).apply(benchmark("first"))
-    wait_until(lambda: f"{team}/first: Suspended" in logs(own_node, place), "the operator sees a benchmark")
+    wait_until(lambda: f"{team}/first: Suspended" in logs(own_node, place), "the operator sees a benchmark", LONG)
 
     first = generation_and_config(own_node, place)
     install(either, place, "--set", f"watch.namespaces={{{team}}}", command="upgrade")
     second = generation_and_config(own_node, place)
     assert (second[0] > first[0], second[1] != first[1]) == (True, True)
-    wait_until(lambda: f"watching {team};" in logs(own_node, place), "the new pod has the new settings")
+    wait_until(lambda: f"watching {team};" in logs(own_node, place), "the new pod has the new settings", LONG)
     own_node.kubectl.in_namespace(team)("patch", "perb", "first", "--type=merge", f"--patch={json.dumps(RESUMED)}")
-    wait_until(lambda: f"{team}/first: NotAccepted" in logs(own_node, place), "it sees what was there before")
+    wait_until(lambda: f"{team}/first: NotAccepted" in logs(own_node, place), "it sees what was there before", LONG)
 
-    either("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    either("rollback", "perbench", "1", "--namespace", place, "--wait", "--timeout", "300s", seconds=LONG)
     assert generation_and_config(own_node, place)[1] == first[1]
-    wait_until(lambda: "watching all namespaces;" in logs(own_node, place), "the old settings are back")
+    wait_until(lambda: "watching all namespaces;" in logs(own_node, place), "the old settings are back", LONG)
 
-    either("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    either("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "300s", seconds=LONG)
     assert left(own_node, place) == []
     assert own_node.kubectl.in_namespace(team).get("perb", "first")["spec"]
 
@@ -129,7 +131,7 @@ def test_the_pod_runs_with_nothing_it_does_not_need(own_node: Node, helm: Helm, 
     assert "Seccomp:\t2" in said
     write = kubectl.run("exec", name, "--", "python", "-c", "open('/tmp/a', 'w')")
     assert "Read-only file system" in write.stderr
-    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "300s", seconds=LONG)
 
 
 @pytest.mark.usefixtures("crds")
@@ -148,7 +150,7 @@ def test_the_operator_brings_grafana_its_dashboards(own_node: Node, helm: Helm, 
     entries = f"import os; print(*(each for each in os.listdir('{where}') if not each.startswith('.')))"
     assert kubectl("exec", "deployment/perbench-operator", "--", "python", "-c", entries).split() == ["token"]
     assert grafana_double.TOKEN not in logs(own_node, place)
-    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "300s", seconds=LONG)
 
 
 def grafana_in_a_pod() -> tuple[dict[str, object], ...]:
@@ -191,17 +193,17 @@ def test_two_releases_side_by_side(own_node: Node, helm: Helm, namespaces: list[
         own_node.kubectl.in_namespace(team).apply(benchmark("own"))
     for place, team in pairs:
         seen = f"{team}/own: Suspended"
-        wait_until(lambda place=place, seen=seen: seen in logs(own_node, place), f"{place} sees {team}")
+        wait_until(lambda place=place, seen=seen: seen in logs(own_node, place), f"{place} sees {team}", LONG)
     assert f"{team_b}/own" not in logs(own_node, place_a)
     assert f"{team_a}/own" not in logs(own_node, place_b)
 
-    helm("uninstall", "perbench", "--namespace", place_a, "--wait", "--timeout", "120s", seconds=LONG)
+    helm("uninstall", "perbench", "--namespace", place_a, "--wait", "--timeout", "300s", seconds=LONG)
     assert left(own_node, place_a) == []
     own_node.kubectl.in_namespace(team_b).apply(benchmark("later"))
-    wait_until(lambda: f"{team_b}/later: Suspended" in logs(own_node, place_b), "the other release goes on")
+    wait_until(lambda: f"{team_b}/later: Suspended" in logs(own_node, place_b), "the other release goes on", LONG)
     refused = create_as(own_node, "stranger", team_b)
     assert "may not create pods in namespace" in refused.stderr or "cannot create resource" in refused.stderr
-    helm("uninstall", "perbench", "--namespace", place_b, "--wait", "--timeout", "120s", seconds=LONG)
+    helm("uninstall", "perbench", "--namespace", place_b, "--wait", "--timeout", "300s", seconds=LONG)
     assert left(own_node, place_b) == []
 
 
@@ -217,14 +219,14 @@ def test_kubernetes_own_roles_get_their_part(own_node: Node, helm: Helm, namespa
         kubectl = own_node.kubectl.in_namespace(namespace).as_user(own_node.kubeconfig_for(user))
         return kubectl.run("auth", "can-i", verb, "perbenchmarks.perbench.dev").returncode == 0
 
-    wait_until(lambda: may("writer", "create", team), "the roles are aggregated")
-    assert may("viewer", "watch", team)
+    wait_until(lambda: may("writer", "create", team), "the role edit is aggregated", LONG)
+    wait_until(lambda: may("viewer", "watch", team), "the role view is aggregated", LONG)
     assert not may("viewer", "create", team)
     assert not may("writer", "create", other)
     done = create_as(own_node, "writer", team)
     assert done.returncode == 0, done.stderr
     assert create_as(own_node, "viewer", team).returncode != 0
-    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "120s", seconds=LONG)
+    helm("uninstall", "perbench", "--namespace", place, "--wait", "--timeout", "300s", seconds=LONG)
 
 
 def create_as(own_node: Node, user: str, namespace: str) -> subprocess.CompletedProcess[str]:

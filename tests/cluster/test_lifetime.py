@@ -15,12 +15,14 @@ from tests.cluster.api import wait_until
 from tests.cluster.node import Node
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 180.0
+"""For what takes a second or two."""
 OWNER = """
 import sys, time
 from tests.cluster import images, node
 with node.running([], lambda line: None) as mine:
     print(mine.layout.name, flush=True)
-    time.sleep(300)
+    time.sleep(3600)
 """
 
 
@@ -85,12 +87,12 @@ def test_nothing_survives_a_killed(victim: str) -> None:
             assert inside
             if victim == "owner":
                 owner.kill()
-                wait_until(lambda: not keeper.remains(name), f"everything of {name} is gone", 30)
+                wait_until(lambda: not keeper.remains(name), f"everything of {name} is gone", SECONDS)
             else:
                 os.kill(int((keeper.registry() / name / "keeper.pid").read_text()), signal.SIGKILL)
-                wait_until(lambda: not cgroups.processes(name), f"every process of {name} is gone", 30)
+                wait_until(lambda: not cgroups.processes(name), f"every process of {name} is gone", SECONDS)
                 # Folders and cgroups outlive their keeper until the next start or stop of any cluster.
-                wait_until(lambda: name in keeper.sweep() or not keeper.remains(name), f"{name} is swept", 30)
+                wait_until(lambda: name in keeper.sweep() or not keeper.remains(name), f"{name} is swept", SECONDS)
         finally:
             owner.kill()
     assert keeper.remains(name) == []
@@ -110,4 +112,5 @@ def test_images_that_did_not_change_are_neither_built_nor_loaded_again(own_node:
     said: list[str] = []
     archives = images.prepare(("probe",), said.append)
     assert own_node.containers.load(archives, said.append) == []
-    assert said == []
+    # That something takes a while, or waits for somebody else, may be said.
+    assert [line for line in said if line.startswith(("built", "image"))] == []

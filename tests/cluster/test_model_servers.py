@@ -15,7 +15,7 @@ import json, sys, time, urllib.request
 request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
 for attempt in range(100):
     try:
-        print(urllib.request.urlopen(request, timeout=60).read().decode())
+        print(urllib.request.urlopen(request, timeout=240).read().decode())
         break
     except urllib.error.HTTPError:
         raise
@@ -25,7 +25,7 @@ for attempt in range(100):
 else:
     sys.exit(f"{sys.argv[1]} does not answer")
 """
-READY_SECONDS = 120
+READY_SECONDS = 400
 RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 LABELS = {"app": "model"}
 WORDS = 8
@@ -92,7 +92,7 @@ def test_it_starts_and_answers(pods: Kubectl, server: Server) -> None:
     assert pods("exec", "model", "--", "id", "-u").strip() == str(server.uid)
     question = json.dumps(server.question)
     url = f"http://model{server.route}"
-    answer = json.loads(pods("exec", "client", "--", "python3", "-c", ASK, url, question, seconds=120))
+    answer = json.loads(pods("exec", "client", "--", "python3", "-c", ASK, url, question, seconds=600))
     assert tokens(answer) == WORDS, answer
     pods("delete", "pod", "model", "--wait=false")
     wait_for(pods, "pod/model", "delete")

@@ -22,10 +22,14 @@ for name in sys.argv[1:]:
             time.sleep(0.3)
     else:
         sys.exit(f"{name} does not answer")
-try:
-    socket.getaddrinfo("outside.example", 80)
-except socket.gaierror as error:
-    print("outside:", error.errno == socket.EAI_NONAME)
+for attempt in range(10):
+    try:
+        socket.getaddrinfo("outside.example", 80)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN and attempt < 9:
+            continue
+        print("outside:", error.errno == socket.EAI_NONAME)
+    break
 """
 
 
@@ -61,7 +65,7 @@ def test_a_job_reaches_a_deployment_by_the_name_of_its_service(pods: Kubectl) ->
     assert len(answers) == 2
     # Names outside the cluster do not exist in a node of our own, at once; elsewhere they may.
     assert said[-1] in {"outside: True", answers[-1]}
-    pods("delete", "deployment/web", "--cascade=foreground", "--timeout=60s", seconds=70)
+    pods("delete", "deployment/web", "--cascade=foreground", "--timeout=300s", seconds=400)
     assert not pods.get("pods", "--selector=app=web")["items"]
 
 
@@ -113,16 +117,22 @@ def test_a_container_beyond_its_memory_limit_says_so(pods: Kubectl) -> None:
         command=["python3", "-c", "kept = [bytearray(b'x' * 2**20) for _ in range(500)]"],
         resources={"limits": {"memory": "64Mi"}},
     )
-    pods.apply(pod("greedy", {"containers": [greedy]}))
-    wait_for(pods, "pod/greedy", "jsonpath={.status.phase}=Failed")
-    ended = pods.get("pod", "greedy")["status"]["containerStatuses"][0]["state"]["terminated"]
-    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    seen = []
+    # That it was killed, and why, reach containerd on two ways: on a busy machine the reason may come too late.
+    while ("OOMKilled", 137) not in seen and len(seen) < 4:
+        name = f"greedy-{len(seen)}"
+        pods.apply(pod(name, {"containers": [greedy]}))
+        wait_for(pods, f"pod/{name}", "jsonpath={.status.phase}=Failed")
+        ended = pods.get("pod", name)["status"]["containerStatuses"][0]["state"]["terminated"]
+        seen.append((ended["reason"], ended["exitCode"]))
+        assert seen[-1][1] == 137
+    assert seen[-1] == ("OOMKilled", 137), seen
 
 
 def test_an_image_that_is_nowhere_is_reported(pods: Kubectl) -> None:
     nowhere = {"name": "main", "image": "perb.local/nowhere:1"}
     pods.apply(pod("nowhere", {"containers": [nowhere]}))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 3000
     while True:
         states = pods.get("pod", "nowhere")["status"].get("containerStatuses", [])
         reasons = [state["state"].get("waiting", {}).get("reason") for state in states]
@@ -136,7 +146,7 @@ def test_commands_run_in_pods_and_ports_of_pods_are_reached(pods: Kubectl) -> No
     pods.apply(pod("web", {"containers": [container(IMAGE, ports=[{"containerPort": 8080}])]}))
     wait_for(pods, "pod/web", "condition=Ready")
     assert pods("exec", "web", "--", "python3", "-c", "print(6 * 7)") == "42\n"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     path = f"/api/v1/namespaces/{pods.namespace}/pods/web:8080/proxy/by-way-of-the-api"
     while (said := pods.run("get", f"--raw={path}")).returncode:
         assert time.monotonic() < deadline, said.stderr

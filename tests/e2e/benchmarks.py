@@ -12,14 +12,17 @@ SMALL = {"requests": {"cpu": "450m", "memory": "512Mi"}}
 """What a model asks for; what reads its memory, beside it, asks for 50m."""
 CLIENT = {"resources": {"requests": {"cpu": "200m", "memory": "256Mi"}}, "lingerSeconds": 0}
 """What a bench pod asks for. No CPU limit: a throttled load generator fails its own verdict."""
+MINUTES = 600_000
 PATIENT = {
-    "clientErrorMilliseconds": 50,
-    "clientErrorTailMilliseconds": 500,
-    "readDelayMilliseconds": 50,
-    "readDelayTailMilliseconds": 500,
-    "concurrencyPercent": 50,
+    "clientErrorMilliseconds": MINUTES,
+    "clientErrorTailMilliseconds": MINUTES,
+    "readDelayMilliseconds": MINUTES,
+    "readDelayTailMilliseconds": MINUTES,
+    "concurrencyPercent": 0,
 }
-"""Limits of validity for a node whose two cores have other things to do: what is shown here is not how exact it is."""
+"""Limits of validity for a node that may stand still for seconds: what is shown here is not how exact it is."""
+SCHEDULING_SECONDS = 20
+"""Where it is to pass in vain: less, and the Job's controller and the scheduler may not have said why yet."""
 TOPICS = {"name": "topics", "preset": "PackagedTopics", "limit": 12, "maxTokens": 12}
 ANSWERS = {"name": "answers", "preset": "PackagedAnswers", "limit": 12, "maxTokens": 12}
 

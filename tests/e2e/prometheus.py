@@ -19,8 +19,8 @@ SCRAPE = REPOSITORY / "examples" / "prometheus" / "scrape.yaml"
 """What the documentation tells to add to a Prometheus."""
 NAME = "prometheus"
 PORT = 9090
-READY_SECONDS = 90.0
-PAUSE_SECONDS = 0.5
+READY_SECONDS = 400.0
+PAUSE_SECONDS = 1.0
 
 Labels = dict[str, str]
 Object = dict[str, Any]
@@ -55,10 +55,18 @@ class Prometheus:
     def wait(self, expression: str, seconds: float) -> list[Sample]:
         """The answer to a query as soon as there is one. Raises AssertionError with the targets' state."""
         deadline = time.monotonic() + seconds
-        while not (found := self.query(expression)):
+        while not (found := self._found(expression)):
             assert time.monotonic() < deadline, f"nothing within {seconds:g} s: {expression}\n{self.account()}"
             time.sleep(PAUSE_SECONDS)
         return found
+
+    def _found(self, expression: str) -> list[Sample]:
+        try:
+            return self.query(expression)
+        except RuntimeError as error:
+            if "bad_data" in str(error) or "BadRequest" in str(error):
+                raise
+            return []  # nobody answers for the moment
 
     def account(self) -> str:
         """Its targets, and what went wrong with them."""
@@ -84,7 +92,7 @@ def running(kubectl: Kubectl, *, honor_labels: bool = False) -> Iterator[Prometh
         yield found
     finally:
         there("delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found")
-        there("delete", "namespace", name, "--wait", "--timeout=60s", seconds=70)
+        there("delete", "namespace", name, "--wait", "--timeout=300s", seconds=400)
 
 
 def _answers(prometheus: Prometheus) -> bool:

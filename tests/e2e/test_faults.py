@@ -8,7 +8,7 @@ from perbench.schedule import Launch
 from perbench_operator.names import Role, RunIdentity, launch_object
 from tests.cluster.api import Kubectl
 from tests.e2e.applied import Applied, Object, condition
-from tests.e2e.benchmarks import benchmark, llama, tgi
+from tests.e2e.benchmarks import SCHEDULING_SECONDS, benchmark, llama, tgi
 
 GATED = """huggingface_hub.errors.GatedRepoError: 401 Client Error.
 
@@ -20,10 +20,10 @@ NOWHERE = {"resource": "example.com/nowhere", "count": 1}
 TOKEN = {"name": "no-such-secret", "key": "token"}
 
 
-def failed(applied: Applied, seconds: float) -> Object:
+def failed(applied: Applied) -> Object:
     """The failure of a run of one model, which has left nothing running."""
-    status = applied.wait_end(seconds)
-    assert status["phase"] == "Failed"
+    status = applied.wait_end()
+    assert status["phase"] == "Failed", applied.account()
     assert condition(status, "Succeeded")["status"] == "False"
     failure: Object = status["failure"]
     assert applied.wait_event("RunFailed").kind == "Warning"
@@ -44,7 +44,7 @@ def failed(applied: Applied, seconds: float) -> Object:
             TOKEN["name"],
         ),
         (
-            *("no-node", llama("a", accelerator=NOWHERE), {"schedulingSeconds": 5}),
+            *("no-node", llama("a", accelerator=NOWHERE), {"schedulingSeconds": SCHEDULING_SECONDS}),
             *("Infrastructure", "Unschedulable", "Insufficient example.com/nowhere"),
         ),
         (
@@ -64,14 +64,16 @@ def test_it_fails_with_its_reason(
 ) -> None:
     execution = {"deadlines": deadlines} if deadlines else None
     applied = Applied.of(place, benchmark(name, served, execution=execution))
-    failure = failed(applied, 150)
+    failure = failed(applied)
     assert (failure["blame"], failure["reason"], failure["model"]) == (blame, reason, "a"), failure
     assert words in failure["message"]
 
 
 def test_a_quota_that_is_exhausted(place: Kubectl) -> None:
     place("create", "quota", "none", "--hard=pods=0")
-    failure = failed(Applied.of(place, benchmark("quota", llama("a"))), 60)
+    # It holds once its controller has taken it up.
+    place("wait", "quota/none", "--for=jsonpath={.status.hard.pods}=0", "--timeout=180s")
+    failure = failed(Applied.of(place, benchmark("quota", llama("a"))))
     assert (failure["blame"], failure["reason"]) == ("Infrastructure", "QuotaExceeded")
     assert "exceeded quota: none" in failure["message"]
 
@@ -80,7 +82,7 @@ def test_a_name_that_somebody_else_has(place: Kubectl) -> None:
     """The foreign object stays as it is."""
     document = benchmark("conflict", llama("a"), execution={"suspend": True})
     applied = Applied.of(place, document)
-    applied.wait_phase("Suspended", 30)
+    applied.wait_phase("Suspended")
     found = applied.get()
     uid, namespace = found["metadata"]["uid"], found["metadata"]["namespace"]
     spec = parse({key: found[key] for key in ("apiVersion", "kind", "metadata", "spec")}).spec
@@ -90,7 +92,7 @@ def test_a_name_that_somebody_else_has(place: Kubectl) -> None:
     before = place.get("service", name)
 
     applied.change({"execution": {"suspend": False}})
-    failure = failed(applied, 60)
+    failure = failed(applied)
     assert (failure["blame"], failure["reason"]) == ("Infrastructure", "NameConflict")
     assert name in failure["message"]
     assert place.get("service", name) == before
@@ -99,7 +101,7 @@ def test_a_name_that_somebody_else_has(place: Kubectl) -> None:
 def test_what_the_api_server_would_refuse_is_not_accepted(place: Kubectl) -> None:
     """Affinity, tolerations and podPatch are Kubernetes' own: a dry run of the pods says so before anything starts."""
     applied = Applied.of(place, benchmark("affinity", llama("a", affinity={"nodeAffinity": {"nonsense": True}})))
-    status = applied.wait("it is not accepted", lambda status: bool(status.get("conditions")), 30)
+    status = applied.wait("it is not accepted", lambda status: bool(status.get("conditions")))
     accepted = condition(status, "Accepted")
     assert accepted["status"] == "False"
     assert "nonsense" in accepted["message"]

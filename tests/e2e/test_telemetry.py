@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from perbench_operator.names import ROLE, Role
 from tests.cluster import binaries, charts
 from tests.cluster.api import Kubectl, wait_until
 from tests.cluster.images import IMAGES, REPOSITORY
 from tests.cluster.layout import NODE_NAME
 from tests.cluster.node import Node
 from tests.cluster.plugin import aloud
-from tests.e2e.applied import Applied
+from tests.e2e.applied import LOAD_SECONDS, TRIES, Applied
 from tests.e2e.benchmarks import TOPICS, benchmark, llama
 
 RESOURCE = "nvidia.com/gpu"
@@ -78,15 +79,15 @@ def exporter(request: pytest.FixtureRequest, operator: Kubectl) -> Iterator[Kube
     namespace = f"gpus-{secrets.token_hex(4)}"
     operator("create", "namespace", namespace)
     there = operator.in_namespace(namespace)
-    there("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+    there("wait", "--for=create", "serviceaccount/default", "--timeout=120s")
     there.apply(exporter_pod())
-    there("wait", "--for=condition=Ready", "pod/exporter", "--timeout=60s", seconds=70)
+    there("wait", "--for=condition=Ready", "pod/exporter", "--timeout=300s", seconds=400)
     helm = binaries.build(("helm",), aloud(request.config)) / "helm"
 
     def tell(*values: str) -> None:
         command = ["upgrade", "perbench", str(REPOSITORY / "charts/perbench"), f"--namespace={charts.NAMESPACE}"]
         charts.run_helm(
-            helm, operator.kubeconfig, *command, "--reset-then-reuse-values", "--wait", "--timeout=120s", *values
+            helm, operator.kubeconfig, *command, "--reset-then-reuse-values", "--wait", "--timeout=300s", *values
         )
 
     tell(
@@ -96,25 +97,56 @@ def exporter(request: pytest.FixtureRequest, operator: Kubectl) -> Iterator[Kube
     )
     yield there
     tell("--set=telemetry.dcgm.enabled=false")
-    operator("delete", "namespace", namespace, "--wait", "--timeout=90s", seconds=100)
+    operator("delete", "namespace", namespace, "--wait", "--timeout=300s", seconds=400)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_what_an_exporter_says_stands_in_the_results(place: Kubectl, exporter: Kubectl, tmp_path: Path) -> None:
+    """On a busy machine the bench pod may have looked too seldom, or before the exporter knew the model's pod: the
+    results then say why there is no figure, and the run is asked for again."""
     one = {"resource": RESOURCE, "count": 1}
     task = {**TOPICS, "limit": 32, "maxTokens": 24}
-    applied = Applied.of(
-        place, benchmark("held", llama("a", accelerator=one), tasks=(task,), per={"memoryBasis": "Reserved"})
-    )
-    wait_until(lambda: bool(applied.pods("model")), "the model has a pod", 60)
-    (pod,) = applied.pods("model")
-    exporter("exec", "exporter", "--", "sh", "-c", f"echo {place.namespace} {pod['metadata']['name']} > {POD_FILE}")
-    status = applied.wait_end(180)
-    assert status["phase"] == "Succeeded", applied.account()
-    applied.plugin("report", "-o", str(tmp_path / "report.html"), "--results", str(tmp_path / "results.json"))
-    (stage,) = json.loads((tmp_path / "results.json").read_text())["models"][0]["launches"][0]["stages"]
+    document = benchmark("held", llama("a", accelerator=one), tasks=(task,), per={"memoryBasis": "Reserved"})
+    applied = Applied.of(place, document)
+    stage, former = one_run(applied, exporter, tmp_path, "")
+    for number in range(1, TRIES):
+        if has_figures(stage):
+            break
+        applied.ask_for_run(f"again-{number}")
+        stage, former = one_run(applied, exporter, tmp_path, former)
     memory, use = stage["memory"], stage["use"]
     assert (memory["reservedBytes"], memory["reservedOrigin"]) == (GIB_70000, "DeviceTotal"), memory
     assert use["acceleratorUtilization"] == pytest.approx(0.9), use
     assert 2 / 3 < use["energyJoules"] / (300 * stage["windowSeconds"]) < 3 / 2, (use, stage["windowSeconds"])
     assert "Accelerators, watts" in (tmp_path / "report.html").read_text()
+
+
+def one_run(applied: Applied, exporter: Kubectl, folder: Path, former: str) -> tuple[dict[str, Any], str]:
+    """The stage of the run after the former, and that run's id. The exporter is told of its pod as soon as there is
+    one."""
+
+    def begun(status: dict[str, Any]) -> bool:
+        return "startTime" in status and status["run"]["id"] != former
+
+    run = str(applied.wait("the run begins", begun)["run"]["id"])
+
+    def pods() -> list[str]:
+        found = applied.children("pods", run=run)
+        return [pod["metadata"]["name"] for pod in found if pod["metadata"]["labels"][ROLE] == Role.MODEL]
+
+    wait_until(lambda: bool(pods()), "the model has a pod", LOAD_SECONDS)
+    namespace, (name,) = applied.kubectl.namespace, pods()
+    exporter("exec", "exporter", "--", "sh", "-c", f"echo {namespace} {name} > {POD_FILE}")
+    status = applied.wait_end(but=former)
+    assert status["phase"] == "Succeeded", applied.account()
+    results = folder / "results.json"
+    applied.plugin("report", "-o", str(folder / "report.html"), "--results", str(results))
+    (stage,) = json.loads(results.read_text())["models"][0]["launches"][0]["stages"]
+    return stage, run
+
+
+def has_figures(stage: dict[str, Any]) -> bool:
+    """Whether everything is known that the exporter can tell."""
+    use = stage["use"]
+    known = [use.get("acceleratorUtilization"), use.get("energyJoules"), stage["memory"].get("reservedBytes")]
+    return None not in known

@@ -39,6 +39,10 @@ def helm_program(name: str, config: pytest.Config) -> Path:
         raise
 
 
+HELM_SECONDS = 300.0
+"""It ends a Helm that hangs: most commands take one second."""
+
+
 @dataclass(frozen=True)
 class Helm:
     """A Helm program with a folder of its own for what it keeps, and perhaps a cluster."""
@@ -47,7 +51,7 @@ class Helm:
     home: Path
     kubeconfig: Path | None = None
 
-    def run(self, *arguments: str | Path, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, seconds: float = HELM_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever comes of it."""
         environment = {
             **os.environ,
@@ -59,7 +63,7 @@ class Helm:
             [self.program, *arguments], capture_output=True, text=True, env=environment, timeout=seconds, check=False
         )
 
-    def __call__(self, *arguments: str | Path, seconds: float = 60.0) -> str:
+    def __call__(self, *arguments: str | Path, seconds: float = HELM_SECONDS) -> str:
         """What a command that must succeed prints. Raises RuntimeError with what Helm says."""
         done = self.run(*arguments, seconds=seconds)
         if done.returncode:

@@ -125,6 +125,7 @@ OF_THE_OPERATOR = (
     Metric("perbench_result_items_per_second", value=40.0, cells=CLASSIFIED),
     Metric("perbench_result_latency_seconds", value=0.02, cells=GENERATED, also={"stat": ("per_token", "ttft_p95")}),
     Metric("perbench_result_latency_seconds", value=0.1, cells=CLASSIFIED, also={"stat": ("per_item", "ttft_p95")}),
+    Metric("perbench_result_pareto_optimal", cells=CELLS),
     Metric("perbench_result_memory_bytes", value=3e9, cells=CELLS, also={"basis": ("Footprint",)}),
     Metric("perbench_result_cost_dollars_per_million_tokens", value=0.4, cells=GENERATED),
     Metric("perbench_result_valid", cells=CELLS),

@@ -84,6 +84,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{/* Who reads the operator's metrics: "named", "nobody", or "anybody": somebody does, and it is not said who. */}}
+{{- define "perbench.reader" -}}
+{{- if .Values.networkPolicy.monitoring -}}
+named
+{{- else if or .Values.monitoring.serviceMonitor.enabled .Values.monitoring.prometheusRule.enabled -}}
+anybody
+{{- else -}}
+nobody
+{{- end -}}
+{{- end -}}
+
 {{/* Fails where the cluster does not know a kind of prometheus-operator: takes a dict of root, kind and value. */}}
 {{- define "perbench.monitoringKind" -}}
 {{- $needed := printf "monitoring.coreos.com/v1/%s" .kind -}}

@@ -22,9 +22,10 @@ def model_objects(
     """
     about = metadata(run, launch_object(run, launch, Role.MODEL), Role.MODEL, launch)
     template = model_template(run, launch, served, platform, execution)
-    policy = _network_policy(run, launch, served, platform.network, about)
+    network = platform.network
+    policy = _network_policy(run, launch, served, network, about)
     return (
-        *([policy] if platform.network.enabled else []),
+        *([policy] if network.enabled or network.egress is not None else []),
         _service(run, launch, served, about),
         {
             "apiVersion": "batch/v1",
@@ -75,19 +76,22 @@ def _service(run: RunIdentity, launch: Launch, served: Served, about: dict[str, 
 def _network_policy(
     run: RunIdentity, launch: Launch, served: Served, rules: NetworkRules, about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Only the bench pods of this launch, and monitoring, reach the servers: other load would be measured too."""
+    """Only the bench pods of this launch, and monitoring, reach the servers: other load would be measured too. And the
+    servers reach only what they may. Either without the other, too."""
     bench = {"podSelector": {"matchLabels": selector(run, launch, Role.BENCH)}}
     ports = [{"protocol": "TCP", "port": port} for port in _ports(served).values()]
-    ingress = [{"from": [bench, *map(dict, rules.monitoring)], "ports": ports}]
-    egress = None if rules.egress is None else [dict(rule) for rule in rules.egress]
+    sides: dict[str, Any] = {}
+    if rules.enabled:
+        sides["ingress"] = [{"from": [bench, *map(dict, rules.monitoring)], "ports": ports}]
+    if rules.egress is not None:
+        sides["egress"] = [dict(rule) for rule in rules.egress]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": about,
         "spec": {
             "podSelector": {"matchLabels": selector(run, launch, Role.MODEL)},
-            "policyTypes": ["Ingress", *([] if egress is None else ["Egress"])],
-            "ingress": ingress,
-            **({} if egress is None else {"egress": egress}),
+            "policyTypes": [side.capitalize() for side in sides],
+            **sides,
         },
     }

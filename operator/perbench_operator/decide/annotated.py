@@ -13,7 +13,7 @@ from perbench.api.status import Condition, ConditionStatus, ConditionType, Phase
 from perbench.failures import printable, shorten
 from perbench.grafana.annotations import RunAnnotation
 from perbench.grafana.orders import ProblemKind
-from perbench_operator.decide.conditions import find_condition
+from perbench_operator.decide.conditions import find_condition, outcome_of
 from perbench_operator.decide.situation import Benchmark, Situation, Told
 from perbench_operator.decide.stories import best
 
@@ -125,7 +125,7 @@ def _as_condition(situation: Situation, after: Status, status: ConditionStatus, 
 
 
 def _head(benchmark: Benchmark, status: Status) -> str:
-    phase = status.phase.value if status.completion_time and status.phase else ""
+    phase = outcome_of(status) or ""
     run = f"run {status.run.id}" if status.run else "run"
     what = f"{benchmark.namespace}/{benchmark.name}, {run}: {counted(len(status.models), 'model')}"
     return f"<b>{what}{f', {phase}' if phase else ''}</b>"
@@ -136,7 +136,7 @@ def _verdict(status: Status) -> Iterator[str]:
     if status.completion_time is None:
         return
     failure = status.failure
-    if status.phase is not Phase.SUCCEEDED:
+    if outcome_of(status) is not Phase.SUCCEEDED:
         last = find_condition(status, ConditionType.SUCCEEDED)
         if last is not None and (failure is None or last.reason != failure.reason):
             yield _line(f"{last.reason}: {last.message}")

@@ -1,6 +1,6 @@
 """Conditions of a status: found, and made. Pure."""
 
-from perbench.api.status import Condition, ConditionStatus, ConditionType, Status
+from perbench.api.status import Condition, ConditionStatus, ConditionType, Phase, Status
 from perbench_operator.decide.situation import Situation
 
 
@@ -8,6 +8,15 @@ def find_condition(status: Status | None, kind: ConditionType) -> Condition | No
     """The condition of a kind; None: there is none."""
     conditions = status.conditions if status else ()
     return next((condition for condition in conditions if condition.type is kind), None)
+
+
+def outcome_of(status: Status) -> Phase | None:
+    """The phase in which the run that a status is about has ended, whatever its phase says since of another one that is
+    suspended. None: it has not ended."""
+    if status.completion_time is None:
+        return None
+    said = find_condition(status, ConditionType.SUCCEEDED)
+    return Phase.SUCCEEDED if said is not None and said.status is ConditionStatus.TRUE else Phase.FAILED
 
 
 def make_condition(

@@ -28,6 +28,8 @@ LOST_PATIENCE_SECONDS = 60.0
 SUSPENDED_WHILE_IT_RAN = (
     "its Job was suspended while it ran, by whoever admits Jobs here (Kueue …): its pods are taken away"
 )
+HEARSAY_SECONDS = 60.0
+"""The end of a Job may be heard of before that of its pods; well within this they are listed anew."""
 CALM_SECONDS = 10.0
 """Pods usually start within this."""
 PROBE_SLACK_SECONDS = 20.0
@@ -96,11 +98,12 @@ def pods_state(
         return PodsState(Step.FAILED, failure=failure)
     if job.refused is not None and len(pods) < count:
         return _not_allowed(job, job.refused, now)
-    if job.finished:
+    if job.finished and (len(pods) < count or _since(job.ended or job.created, now) >= HEARSAY_SECONDS):
         return PodsState(Step.FAILED, failure=_infrastructure("PodLost", "its pod has gone, and nobody says why"))
     if len(pods) < count:
         return _creating(job, len(pods), count, deadlines, now)
-    return _waiting_for(pods, deadlines, now, answered=answered)
+    state = _waiting_for(pods, deadlines, now, answered=answered)
+    return replace(state, wake_after=1.0) if job.finished else state
 
 
 def _likeness_of_a_cause(pod: Pod) -> tuple[bool, bool, float, str]:

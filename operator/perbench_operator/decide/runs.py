@@ -19,6 +19,7 @@ from perbench.results import Results
 from perbench.schedule import Launch, schedule
 from perbench_operator import children as make
 from perbench_operator.decide import annotated, regression, statuses, stories
+from perbench_operator.decide.active_time import active_seconds
 from perbench_operator.decide.begin import begin, may_mend
 from perbench_operator.decide.launches import Turn, ended_launches, is_measured, take_turn
 from perbench_operator.decide.settled import Run
@@ -245,11 +246,9 @@ def _unsettled(launches: Sequence[Launch], situation: Situation, results: Result
 
 
 def _stops_everything(situation: Situation, run: Run, results: Results) -> Failure | None:
-    """Why the rest of the run is not carried out. Its time counts anew from the look that ends a wait."""
-    status = situation.benchmark.status
-    resumed = status.run.resumed_time if status and status.run else None
+    """Why the rest of the run is not carried out."""
     limit = run.deadlines.total_seconds or 0
-    if (situation.now - (resumed or results.start_time)).total_seconds() > limit and not statuses.is_idle(status):
+    if active_seconds(situation) > limit:
         message = f"the run took longer than {limit} s (execution.deadlines.totalSeconds)"
         return Failure(blame=Blame.INFRASTRUCTURE, reason="TotalDeadline", message=message)
     first = next((model.failure for model in results.models if model.failure is not None), None)
@@ -300,5 +299,5 @@ def _recompute(situation: Situation, status: Status) -> Decision:
         after = statuses.without_results(situation, status)
     else:
         after = regression.judged(situation, statuses.finished(situation, run, evaluation), results)
-    compared = regression.is_pending(status) and not regression.is_pending(after)
-    return Decision((_prune(run),) if compared else (), after)
+    # Also where it was not to be compared: the limit may have been lowered.
+    return Decision(() if regression.is_pending(after) else (_prune(run),), after)

@@ -26,7 +26,8 @@ from perbench.evaluation import status as evaluated
 from perbench.failures import Blame, Failure, shorten
 from perbench.schedule import Launch
 from perbench_operator.decide import regression
-from perbench_operator.decide.conditions import make_condition
+from perbench_operator.decide.active_time import with_active_time
+from perbench_operator.decide.conditions import make_condition, outcome_of
 from perbench_operator.decide.launches import Turn
 from perbench_operator.decide.settled import Run
 from perbench_operator.decide.situation import Situation
@@ -36,8 +37,6 @@ from perbench_operator.serving import Refused
 MESSAGE_LIMIT = 1024
 UNDECIDED = "NotFinished"
 OF_EVERY_RUN = tuple(kind for kind in ConditionType if kind not in {ConditionType.REGRESSED, ConditionType.ANNOTATED})
-IDLE = frozenset({Phase.SUSPENDED, Phase.QUEUED})
-"""Phases in which a run waits for somebody else. That time is not its own."""
 NO_NEW_FIGURES = frozenset({"ResultsMissing", "NotComputed"})
 """Warnings that say why an edit of `per` changed no figure."""
 AT_HAND = frozenset({ModelPhase.STARTING, ModelPhase.MEASURING})
@@ -49,7 +48,8 @@ def not_begun(situation: Situation, wanted: str) -> Status:
     before = situation.benchmark.status
     if before is not None and before.completion_time is not None:
         what = "execution.suspend is true: the run that is asked for has not begun, the figures are of the one before"
-        return refused(situation, wanted, Refused("Suspended", what))
+        unknown = make_condition(situation, ConditionType.ACCEPTED, ConditionStatus.UNKNOWN, "Suspended", what)
+        return _beside_an_ended_one(situation, before, wanted, unknown, Phase.SUSPENDED)
     status = ConditionStatus.UNKNOWN
     conditions = _all(situation, status, "Suspended", "execution.suspend is true: nothing has been started")
     return Status(
@@ -70,27 +70,38 @@ def refused(situation: Situation, run_id: str | None, why: Refused) -> Status:
         kind: make_condition(situation, kind, ConditionStatus.FALSE, why.reason, message)
         for kind in (ConditionType.ACCEPTED, ConditionType.SUCCEEDED)
     }
-    request = situation.benchmark.request
-    asked = RefusedRun(id=run_id, request=None if request is None else request[:REQUEST_LIMIT])
     before = situation.benchmark.status
     if before is not None and before.completion_time is not None:
-        pending = regression.is_pending(before)
-        conditions = _with_accepted(before.conditions, no[ConditionType.ACCEPTED])
-        return before.model_copy(
-            update={
-                "observed_generation": situation.benchmark.generation,
-                "refused": asked,
-                "conditions": regression.of_another_spec(situation, conditions) if pending else conditions,
-            }
-        )
+        return _beside_an_ended_one(situation, before, run_id, no[ConditionType.ACCEPTED], outcome_of(before))
     unknown = _all(situation, ConditionStatus.UNKNOWN, "NotAccepted", "the benchmark was not accepted")
     return Status(
         observed_generation=situation.benchmark.generation,
-        refused=asked,
+        refused=_asked(situation, run_id),
         phase=Phase.FAILED,
         conditions=tuple(no.get(condition.type, condition) for condition in unknown),
         failure=Failure(blame=Blame.INFRASTRUCTURE, reason=why.reason, message=message),
     )
+
+
+def _beside_an_ended_one(
+    situation: Situation, before: Status, run_id: str | None, accepted: Condition, phase: Phase | None
+) -> Status:
+    """A run that does not begin, where there has been another one."""
+    conditions = _with_accepted(before.conditions, accepted)
+    pending = regression.is_pending(before)
+    return before.model_copy(
+        update={
+            "observed_generation": situation.benchmark.generation,
+            "refused": _asked(situation, run_id),
+            "phase": phase,
+            "conditions": regression.of_another_spec(situation, conditions) if pending else conditions,
+        }
+    )
+
+
+def _asked(situation: Situation, run_id: str | None) -> RefusedRun:
+    request = situation.benchmark.request
+    return RefusedRun(id=run_id, request=None if request is None else request[:REQUEST_LIMIT])
 
 
 def broken_off(situation: Situation, failure: Failure) -> Status:
@@ -154,13 +165,9 @@ def under_way(situation: Situation, run: Run, evaluation: Evaluation | None, tur
 
     models = tuple(map(in_its_phase, base.models))
     message = turn.message if phase is None else _numbered(recorded, _total(situation, run.resolved), turn.message)
-    before = situation.benchmark.status
-    if base.run is not None and is_idle(before) and turn.phase not in IDLE:
-        base = base.model_copy(
-            update={"run": base.run.model_copy(update={"resumed_time": situation.now.replace(microsecond=0)})}
-        )
     return base.model_copy(
         update={
+            "run": with_active_time(situation, base.run, turn),
             "observed_generation": situation.benchmark.generation,
             "phase": turn.phase,
             "completion_time": None,
@@ -174,11 +181,6 @@ def under_way(situation: Situation, run: Run, evaluation: Evaluation | None, tur
             "failure": next(iter(failures.values()), None),
         }
     )
-
-
-def is_idle(status: Status | None) -> bool:
-    """Whether a run waits for its user, or for other benchmarks."""
-    return status is not None and status.phase in IDLE
 
 
 def finished(situation: Situation, run: Run, evaluation: Evaluation) -> Status:
@@ -225,6 +227,7 @@ def without_results(situation: Situation, status: Status) -> Status:
         update={
             "observed_generation": situation.benchmark.generation,
             "refused": None,
+            "phase": outcome_of(status),
             "conditions": regression.without_figures(situation, conditions),
             "baseline": None,
             "warnings": (*former[: WARNINGS_LIMIT - 1], StatusWarning(reason=reason, message=message)),
@@ -286,7 +289,11 @@ def _of_evaluation(situation: Situation, run: Run, evaluation: Evaluation | None
         generation=benchmark.generation,
         results_name=model_object(run.identity, run.models[0], Role.RESULTS),
     )
-    update = {"version": run.platform.version, "resumed_time": named.resumed_time if named else None}
+    update = {
+        "version": run.platform.version,
+        "resumed_time": named.resumed_time if named else None,
+        "active_seconds": named.active_seconds if named else None,
+    }
     return status.model_copy(update={"run": status.run.model_copy(update=update) if status.run else None})
 
 

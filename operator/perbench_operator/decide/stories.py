@@ -75,7 +75,9 @@ def _of_phase(before: Status, after: Status) -> Iterator[Story]:
     if after.phase is Phase.QUEUED:
         yield Story("Queued", said or "waiting for its turn")
     elif after.phase is Phase.SUSPENDED:
-        yield Story("Suspended", "execution.suspend is true: finished stages stay")
+        kept = "execution.suspend is true: finished stages stay"
+        waits = find_condition(after, ConditionType.ACCEPTED) if after.refused else None
+        yield Story("Suspended", waits.message if waits else kept)
 
 
 def _is_recomputed(before: Status, after: Status) -> bool:

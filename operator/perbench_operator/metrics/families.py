@@ -83,6 +83,11 @@ RESULT_PER = Family(
     "Performance-Efficiency Ratio: point, and the ends of its 95 % interval.",
     (*CELL, "scale", "bound"),
 )
+RESULT_PARETO = Family(
+    "perbench_result_pareto_optimal",
+    "1: no other model is at least as good on every axis and better on one. 0: one is.",
+    CELL,
+)
 RESULT_ACCURACY = Family("perbench_result_accuracy_ratio", "Mean score of the answers, 0 to 1.", CELL)
 RESULT_TOKENS = Family(
     "perbench_result_output_tokens_per_second",
@@ -134,8 +139,8 @@ RESULT = Family(
 )
 
 OF_BENCHMARKS = (
-    PHASE_START, FAILURE, RESULT, RESULT_PER, RESULT_ACCURACY, RESULT_TOKENS, RESULT_ITEMS, RESULT_LATENCY,
-    RESULT_MEMORY, RESULT_COST, RESULT_VALID, RESULT_REGRESSED, RESULT_NOT_JUDGED, RESULT_RATIO,
+    PHASE_START, FAILURE, RESULT, RESULT_PER, RESULT_PARETO, RESULT_ACCURACY, RESULT_TOKENS, RESULT_ITEMS,
+    RESULT_LATENCY, RESULT_MEMORY, RESULT_COST, RESULT_VALID, RESULT_REGRESSED, RESULT_NOT_JUDGED, RESULT_RATIO,
 )  # fmt: skip
 """Read from the benchmarks one by one."""
 OF_GRAFANA = (GRAFANA_ATTEMPTS, GRAFANA_PENDING, GRAFANA_DASHBOARDS)

@@ -26,6 +26,7 @@ from perbench_operator.metrics.families import (
     RESULT_LATENCY,
     RESULT_MEMORY,
     RESULT_NOT_JUDGED,
+    RESULT_PARETO,
     RESULT_PER,
     RESULT_RATIO,
     RESULT_REGRESSED,
@@ -108,6 +109,8 @@ def _figures(cell: Place, row: Fields) -> Iterator[Sample]:
     for name, (scale, bound) in PER_FIELDS.items():
         if (per := number(row.get(name))) is not None:
             yield Sample(RESULT_PER, (*cell, scale, bound), per)
+    if isinstance(optimal := row.get("paretoOptimal"), bool):
+        yield Sample(RESULT_PARETO, cell, float(optimal))
     if (accuracy := number(row.get("accuracy"))) is not None:
         yield Sample(RESULT_ACCURACY, cell, accuracy)
     if (ttft := number(row.get("ttftP95Milliseconds"))) is not None:

@@ -16,22 +16,32 @@ def benchmark(namespace: str, uid: str) -> dict[str, Any]:
 API = (benchmark("a", "1"), benchmark("a", "2"), benchmark("b", "3"), benchmark("c", "4"))
 
 
-@pytest.mark.parametrize(("scope", "uids"), [((), {"1", "2", "3", "4"}), (("a", "b"), {"1", "2", "3"})])
-def test_the_benchmarks_of_a_scope(scope: tuple[str, ...], uids: set[str]) -> None:
-    assert asyncio.run(Benchmarks(InMemoryApi(*API), scope).uids()) == uids
+@pytest.mark.parametrize(
+    ("scope", "uids"),
+    [((), {None: {"1", "2", "3", "4"}}), (("a", "b"), {"a": {"1", "2"}, "b": {"3"}})],
+)
+def test_the_benchmarks_of_a_scope(scope: tuple[str, ...], uids: dict[str | None, set[str]]) -> None:
+    benchmarks = Benchmarks(InMemoryApi(*API), scope)
+
+    async def listed() -> dict[str | None, set[str]]:
+        return {place: await benchmarks.uids(place) for place in benchmarks.places}
+
+    assert asyncio.run(listed()) == uids
 
 
-def test_every_namespace_is_asked_for_as_little_as_can_be() -> None:
+def test_a_namespace_is_asked_for_as_little_as_can_be() -> None:
     api = InMemoryApi(*API)
-    asyncio.run(Benchmarks(api, ("a", "b")).ask())
-    assert api.calls == [Call("PEEK", KIND, "a"), Call("PEEK", KIND, "b")]
+    asyncio.run(Benchmarks(api, ("a", "b")).ask("b"))
+    assert api.calls == [Call("PEEK", KIND, "b")]
 
 
-def test_a_refusal_is_one_line_that_names_the_namespace() -> None:
+@pytest.mark.parametrize("error", [AnswerError(403, "Forbidden", "no"), UnavailableError("GET /apis: 503 starting")])
+def test_a_refusal_is_one_line_that_names_the_namespace(error: Exception) -> None:
     api = InMemoryApi(*API)
-    api.refuses = lambda call: AnswerError(403, "Forbidden", "no") if call.name == "b" else None
-    with pytest.raises(ApiRefusalError, match="in namespace b cannot be listed: not allowed: is the operator's role"):
-        asyncio.run(Benchmarks(api, ("a", "b")).ask())
+    api.refuses = lambda _: error
+    with pytest.raises(ApiRefusalError, match=r"in namespace b cannot be listed: (not allowed|503)") as refused:
+        asyncio.run(Benchmarks(api, ("a", "b")).ask("b"))
+    assert refused.value.away is isinstance(error, UnavailableError)
 
 
 def test_refusals_say_what_to_do() -> None:
@@ -41,6 +51,7 @@ def test_refusals_say_what_to_do() -> None:
     assert refusal(AnswerError(403, "Forbidden", "no"), "team-a") == (
         "perbenchmarks in namespace team-a cannot be listed: not allowed: is the operator's role bound here?"
     )
+    assert refusal(AnswerError(403, "Forbidden", "no"), "team-a", "jobs").startswith("jobs in namespace team-a cannot")
     assert refusal(AnswerError(410, "Expired", "too old"), None).endswith("the API says 410 Expired")
     away = "GET /apis/perbench.dev/v1alpha1/perbenchmarks: no answer (TimeoutError)"
     assert refusal(UnavailableError(away), None).endswith("cannot be listed: no answer (TimeoutError)")

@@ -8,6 +8,7 @@ from perbench.api.resource import KIND
 from perbench.objects.progress import BenchProgress
 from perbench_operator import cache as caches
 from perbench_operator.cache import Cache, selector
+from perbench_operator.health import Health
 from perbench_operator.names import Role
 from perbench_operator.work import prime
 from tests.support.in_memory_api import InMemoryApi
@@ -139,7 +140,7 @@ def test_a_body_that_cannot_be_read_is_left_out_and_named_once(caplog: pytest.Lo
     cache = Cache()
     cache.replace("u", "Pod", "team", [bad, child("Pod", 5, "good")], 9)
     cache.child("Pod", "MODIFIED", bad)
-    asyncio.run(prime(InMemoryApi(bad, child("Pod", 5, "primed")), cache, ()))
+    asyncio.run(prime(InMemoryApi(bad, child("Pod", 5, "primed")), cache, (), Health(0.0)))
     assert names(cache) == ["good", "primed"]
     assert caplog.text.count("Pod team/bad: left out") == 1
 
@@ -147,7 +148,7 @@ def test_a_body_that_cannot_be_read_is_left_out_and_named_once(caplog: pytest.Lo
 def test_results_objects_are_not_listed_at_the_start() -> None:
     """They may have a megabyte each."""
     api = InMemoryApi()
-    asyncio.run(prime(api, Cache(), ("team",)))
+    asyncio.run(prime(api, Cache(), ("team",), Health(0.0)))
     assert [call.labels for call in api.calls] == [selector("Job"), selector("Pod"), selector("ConfigMap")]
     assert selector("ConfigMap") == "perbench.dev/uid,perbench.dev/role=progress"
 

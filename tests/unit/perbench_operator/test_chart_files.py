@@ -1,4 +1,6 @@
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -7,7 +9,15 @@ import yaml
 
 from perbench.api.crd import crd_yaml, custom_resource_definition
 from perbench.api.generate import stale, write
-from perbench_operator.chart_files import crd_template, leaves, values_of, values_schema, values_yaml
+from perbench_operator.chart_files import (
+    Value,
+    crd_template,
+    leaves,
+    values_of,
+    values_page,
+    values_schema,
+    values_yaml,
+)
 from perbench_operator.chart_values import ChartValues, CrdChartValues
 from perbench_operator.generate import generated
 
@@ -51,6 +61,30 @@ def test_no_object_is_open_but_those_of_kubernetes() -> None:
 def test_every_value_is_described() -> None:
     for value in leaves(values_of(ChartValues())):
         assert value.description.endswith("."), value.path
+
+
+def test_the_page_says_what_each_group_is() -> None:
+    """Else the description of `monitoring.podMonitor.enabled`, say, is about nobody knows what."""
+    page = values_page({"perbench": ChartValues()})
+    groups = [value for value in within(values_of(ChartValues())) if value.parts]
+    assert len(groups) > 20
+    for group in groups:
+        assert f"| **`{'.'.join(group.path)}`** | | {group.description} |" in page
+
+
+def within(values: tuple[Value, ...]) -> Iterator[Value]:
+    """These values and those that they are made of."""
+    for value in values:
+        yield value
+        yield from within(value.parts)
+
+
+def test_the_values_that_the_manual_names_are_there() -> None:
+    known = {".".join(value.path[:length]) for value in leaves(values_of(ChartValues())) for length in range(1, 9)}
+    roots = "|".join(value.path[0] for value in values_of(ChartValues()))
+    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")):
+        named = set(re.findall(rf"`((?:{roots})\.[\w.]+)(?:[:=][^`]*)?`", page.read_text(encoding="utf-8")))
+        assert named <= known, page.name
 
 
 def test_the_template_differs_from_the_crd_by_what_keeps_it() -> None:

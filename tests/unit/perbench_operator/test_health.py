@@ -65,6 +65,67 @@ def test_not_ready_when_the_api_has_been_silent() -> None:
     assert health.not_ready(61.0) is None
 
 
+NO = "perbenchmarks in namespace b cannot be listed: not allowed"
+
+
+def test_a_namespace_that_is_refused_is_said_and_the_others_are_told() -> None:
+    health = Health(0.0, ("a", "b"))
+    health.refused(NO, "b")
+    health.listed(1.0, {"1"}, "a")
+    assert not health.caught_up
+    health.seen("1", "a")
+    assert health.caught_up
+    assert health.not_ready(1.0) == NO
+
+
+def test_a_namespace_that_was_not_asked_yet_is_waited_for() -> None:
+    """Else a part of all benchmarks would be told for all of them, for a moment."""
+    health = Health(0.0, ("a", "b"))
+    health.listed(1.0, (), "a")
+    assert not health.caught_up
+    health.refused(NO, "b")
+    assert health.caught_up
+
+
+def test_a_namespace_that_is_let_in_is_waited_for_by_readiness_alone() -> None:
+    health = Health(0.0, ("a", "b"))
+    health.refused(NO, "b")
+    health.listed(1.0, (), "a")
+    health.listed(2.0, {"2"}, "b")
+    assert health.not_ready(2.0) == "1 benchmarks are listed and have not come through the watch yet"
+    assert health.caught_up
+    assert (health.has_caught_up("a"), health.has_caught_up("b")) == (True, False)
+    health.seen("2", "b")
+    assert health.not_ready(2.0) is None
+
+
+def test_a_namespace_that_is_refused_later_is_said() -> None:
+    health = Health(0.0, ("a", "b"))
+    for place in ("a", "b"):
+        health.listed(0.0, (), place)
+    health.refused(NO, "b")
+    health.answered(61.0, "a")
+    assert health.not_ready(61.0) == f"no answer from the API for 61 s: {NO}"
+    assert health.caught_up
+
+
+def test_of_many_namespaces_some_are_named() -> None:
+    health = Health(0.0, [f"team-{number}" for number in range(9)])
+    for number in range(9):
+        health.refused(f"no {number}", f"team-{number}")
+    assert health.not_ready(0.0) == "no 0; no 1; no 2; no 3; no 4; and 4 namespaces more"
+    assert not health.caught_up
+
+
+def test_what_keeps_the_loop_from_beginning_is_said() -> None:
+    health = Health(0.0)
+    health.listed(1.0, ())
+    health.hindered("jobs cannot be listed")
+    assert health.not_ready(1.0) == "jobs cannot be listed"
+    health.hindered(None)
+    assert health.not_ready(1.0) is None
+
+
 def test_a_watch_is_as_old_as_what_was_last_heard_of_it() -> None:
     watches = WatchTimes(100.0, ("Pod", "Job"), ())
     assert watches.ages(130.0) == {"Pod": 30.0, "Job": 30.0}, "nothing has been heard since the start"

@@ -1,7 +1,10 @@
 import asyncio
+import inspect
 import itertools
+import logging
 
 import kopf
+import kopf._cogs.clients.api
 import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
@@ -10,6 +13,7 @@ from perbench_operator.routes import answering
 from perbench_operator.watch import (
     Patience,
     connection_info,
+    is_worth_a_line,
     operator_registry,
     operator_settings,
     session,
@@ -22,6 +26,21 @@ def test_patience_has_no_end_and_starts_anew() -> None:
     assert list(itertools.islice(patience, 7)) == [1, 2, 4, 8, 15, 15, 15]
     assert next(iter(patience)) == 1
     assert not hasattr(patience, "__len__")  # kopf counts attempts where it can
+
+
+def test_a_request_that_fails_without_end_is_told_ever_more_rarely() -> None:
+    told = []
+    for number in range(1, 20):
+        said = f"Request attempt #{number} failed; will retry: GET https://10.0.0.1/apis -> APIForbiddenError('no')"
+        if is_worth_a_line(logging.LogRecord("kopf", logging.ERROR, "", 0, said, None, None)):
+            told.append(number)
+    assert told == [1, 2, 4, 8, 16]
+    other = logging.LogRecord("perbench_operator", logging.INFO, "", 0, "attempt #3 of %s", ("a",), None)
+    assert is_worth_a_line(other)
+
+
+def test_kopf_words_its_attempts_as_we_know_them() -> None:
+    assert "Request attempt {idx} failed; will retry: " in inspect.getsource(kopf._cogs.clients.api)
 
 
 def test_kopf_stores_and_posts_nothing_under_its_authors_name() -> None:

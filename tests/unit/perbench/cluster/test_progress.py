@@ -70,6 +70,13 @@ def test_a_run_that_was_refused_is_the_one_that_was_asked_for_last(refused: dict
     assert not is_current(body(status | {"refused": refused}, request="a"))
 
 
+def test_a_run_that_is_suspended_before_it_has_begun_is_not_at_its_end() -> None:
+    """Whatever came of the run before."""
+    status = ended("True", "Succeeded") | {"refused": {"id": "b"}, "phase": "Suspended"}
+    status["conditions"].append({"type": "Accepted", "status": "Unknown", "reason": "Suspended", "message": "waits"})
+    assert standing(body(status)) == Standing("Suspended  waits", None)
+
+
 def test_the_best_is_said_at_the_end() -> None:
     best = {"model": "a", "tasksWon": 2, "tasks": 3, "referencePer": "1.25"}
     line = standing(body(ended("True", "Succeeded") | {"best": best})).line

@@ -181,6 +181,32 @@ def test_it_leads_to_the_others_with_what_is_chosen(uid: str) -> None:
     assert all(link["includeVars"] and link["keepTime"] and link["type"] == "link" for link in links)
 
 
+FRONTS = [panel for panel in shipped("perbench-compare")["panels"] if panel["type"] == "xychart"]
+
+
+def test_the_pareto_front_is_shown_over_each_axis() -> None:
+    assert [panel["title"] for panel in FRONTS] == [
+        f"Throughput and {axis}" for axis in ("accuracy", "memory", "latency")
+    ]
+
+
+@pytest.mark.parametrize("panel", FRONTS, ids=lambda panel: panel["title"])
+def test_points_are_made_of_columns_that_there_are(panel: dict[str, Any]) -> None:
+    """A column that is named wrongly is no error to Grafana: it would draw nothing, or all in one colour."""
+    (columns,) = [each["options"] for each in panel["transformations"] if each["id"] == "organize"]
+    titles = [columns["renameByName"][name] for name in sorted(columns["indexByName"], key=columns["indexByName"].get)]
+    (series,) = panel["options"]["series"]
+    x, y, mark = (series[part]["matcher"] for part in ("x", "y", "color"))
+    assert [x, y, mark] == [{"id": "byName", "options": title} for title in titles[-3:]]
+    properties = {
+        each["matcher"]["options"]: {name["id"]: name["value"] for name in each["properties"]}
+        for each in panel["fieldConfig"]["overrides"]
+    }
+    assert set(properties) == {x["options"], mark["options"]}, "the other has the panel's unit"
+    (colors,) = properties[mark["options"]]["mappings"]
+    assert len({each["color"] for each in colors["options"].values()}) == 2
+
+
 def test_the_manual_has_all() -> None:
     manual = (REPOSITORY / "docs/grafana.md").read_text(encoding="utf-8")
     assert dict(re.findall(r"^\| (perbench: [^|]+) \| `([^`]+)` \|", manual, re.MULTILINE)) == {

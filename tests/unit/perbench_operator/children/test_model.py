@@ -77,6 +77,15 @@ def test_servers_reach_everything_unless_the_platform_says_otherwise(egress: Any
     assert policy.get("egress") == egress
 
 
+def test_servers_are_confined_also_where_everybody_may_reach_them() -> None:
+    """Whoever sets `networkPolicy.models.egress.enabled` and nothing else would think that they are."""
+    policy, *others = small(platform={"network": {"enabled": False, "egress": []}}).model
+    assert [manifest["kind"] for manifest in others] == ["Service", "Job"]
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+    assert policy["spec"]["egress"] == []
+    assert "ingress" not in policy["spec"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "period", "failures"), [(1, 1, 61), (60, 1, 120), (120, 2, 90), (3600, 10, 366), (604_800, 10, 60486)]
 )

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from perbench.api.status import ConditionType, Phase, Status
-from perbench.cluster.progress import NOT_ACCEPTED_EXIT, standing
+from perbench.cluster.progress import NOT_ACCEPTED_EXIT, Standing, standing
 from perbench.failures import Blame, Failure
+from perbench_operator.decide.annotated import annotation_of
 from perbench_operator.decide.begin import LOOK_SECONDS, MENDS
-from perbench_operator.decide.situation import CheckClaim, CheckConfigMap, Create, Discard, Refusal
+from perbench_operator.decide.situation import CheckClaim, CheckConfigMap, Create, Discard, Refusal, Story
 from tests.support.simulated_cluster import Cluster
 from tests.support.simulated_operator import SPEC, Operator, benchmark
 
@@ -69,8 +70,10 @@ def config_maps(run: Operator) -> set[str]:
     return {name for kind, name in run.cluster.objects if kind == "ConfigMap"}
 
 
-def without_conditions(status: Status) -> Status:
-    return status.model_copy(update={"conditions": (), "observed_generation": None, "refused": None})
+def without_conditions(status: Status, phase: Phase | None = None) -> Status:
+    """Without what changes with every edit; with another phase."""
+    since = {"phase": phase or status.phase, "phase_start_time": None}
+    return status.model_copy(update={"conditions": (), "observed_generation": None, "refused": None, **since})
 
 
 def test_an_edit_that_is_refused_and_taken_back_leaves_the_run_as_it_was() -> None:
@@ -100,8 +103,10 @@ def test_an_edit_that_is_suspended_and_taken_back_leaves_the_run_as_it_was() -> 
     before, loads, kept = run.status, len(run.cluster.loads), config_maps(run)
     run.edit(models=SPEC["models"][:1], execution={"suspend": True})
     run.run()
-    assert accepted(run) == ("False", "Suspended")
-    assert without_conditions(run.status) == without_conditions(before)
+    assert accepted(run) == ("Unknown", "Suspended")
+    assert run.status.phase is Phase.SUSPENDED
+    assert without_conditions(run.status, phase=before.phase) == without_conditions(before)
+    assert not run.wants_more
     run.edit(models=SPEC["models"], execution={"suspend": False})
     run.run()
     assert accepted(run) == ("True", "Accepted")
@@ -121,6 +126,68 @@ def test_an_edit_that_is_suspended_begins_when_it_is_not_any_more() -> None:
     assert before.run is not None
     assert run.status.run.id != before.run.id
     assert accepted(run) == ("True", "Accepted")
+
+
+def test_an_edit_that_is_suspended_is_waited_for() -> None:
+    """It is as with a benchmark that has had no run: nothing is wrong with it, and it is not at its end."""
+    run = ended()
+    run.edit(models=SPEC["models"][:1], execution={"suspend": True})
+    assert standing(run.body).exit_code is None
+    run.run()
+    why = "execution.suspend is true: the run that is asked for has not begun, the figures are of the one before"
+    assert standing(run.body) == Standing(f"Suspended  {why}", None)
+    assert run.story[-1] == Story("Suspended", why)
+    run.edit(execution={"suspend": False})
+    run.run()
+    assert standing(run.body).exit_code == 0
+
+
+def test_a_request_that_is_suspended_is_waited_for() -> None:
+    run = ended()
+    run.ask_again("b")
+    run.edit(execution={"suspend": True})
+    run.run()
+    assert accepted(run) == ("Unknown", "Suspended")
+    assert standing(run.body).exit_code is None
+    del run.body["metadata"]["annotations"]
+    run.run()
+    assert standing(run.body).exit_code == 0
+    assert run.status.phase is Phase.SUCCEEDED
+
+
+def test_an_edit_that_is_suspended_and_then_refused_is_not_suspended_any_more() -> None:
+    run = ended()
+    run.edit(models=SPEC["models"][:1], execution={"suspend": True})
+    run.run()
+    run.edit(models=PACKAGED, execution={"suspend": False})
+    run.run()
+    assert accepted(run) == ("False", "LocalOnly")
+    assert run.status.phase is Phase.SUCCEEDED
+    assert standing(run.body).exit_code == 2
+
+
+def test_the_end_of_a_run_is_told_to_grafana_as_it_was_whatever_is_asked_since() -> None:
+    run = ended()
+    before = annotation_of(run.benchmark, run.status)
+    assert before is not None
+    assert "Succeeded" in before.text
+    run.edit(models=SPEC["models"][:1], execution={"suspend": True})
+    run.run()
+    assert annotation_of(run.benchmark, run.status) == before
+
+
+def test_a_run_that_failed_and_has_lost_its_results_is_failed_again_when_a_suspended_edit_is_taken_back() -> None:
+    run = operator(execution={"deadlines": {"totalSeconds": 1}})
+    run.run()
+    assert run.status.phase is Phase.FAILED
+    run.edit(models=SPEC["models"][:1], execution={"suspend": True})
+    run.run()
+    assert run.status.phase is Phase.SUSPENDED
+    for key in [key for key in run.cluster.objects if key[1].endswith("-results")]:
+        run.cluster.delete(*key)
+    run.edit(models=SPEC["models"], execution={"suspend": False})
+    run.run()
+    assert run.status.phase is Phase.FAILED
 
 
 def test_a_request_that_is_refused_and_taken_back_leaves_the_run_as_it_was() -> None:

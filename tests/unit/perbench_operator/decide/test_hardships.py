@@ -134,6 +134,81 @@ def test_the_time_of_a_suspension_does_not_count() -> None:
     assert run.status.run.resumed_time is not None
 
 
+def test_the_times_between_suspensions_are_added_up() -> None:
+    """Else a run that is suspended now and then would have no end."""
+    run = loading(operator(execution={"deadlines": {"totalSeconds": 3600}}))
+    for _ in range(3):
+        began = run.status.run
+        run.cluster.now += timedelta(minutes=25)
+        run.edit(execution={"suspend": True, "deadlines": {"totalSeconds": 3600}})
+        run.turn()
+        without_ending_pods(run)
+        run.cluster.now += timedelta(days=2)
+        run.edit(execution={"suspend": False, "deadlines": {"totalSeconds": 3600}})
+        run.run(2)
+        if not run.active:
+            break
+        while not run.cluster.loads:
+            run.turn()
+    assert run.status.failure is not None
+    assert run.status.failure.reason == "TotalDeadline"
+    assert began is not None
+    assert 50 * 60 < (began.active_seconds or 0) < 55 * 60
+
+
+def test_while_a_run_waits_its_time_stands_and_is_not_written_again() -> None:
+    run = loading(operator())
+    run.cluster.now += timedelta(minutes=25)
+    run.edit(execution={"suspend": True})
+    run.turn()
+    without_ending_pods(run)
+    run.turn()
+    assert run.status.run is not None
+    stands, written = run.status.run.active_seconds, len(run.status_writes)
+    assert stands is not None
+    assert 25 * 60 < stands < 26 * 60
+    for _ in range(5):
+        run.cluster.now += timedelta(hours=1)
+        run.turn()
+    assert len(run.status_writes) == written
+    run.may_start = False
+    run.edit(execution={"suspend": False})
+    run.turn()
+    assert run.status.phase is Phase.QUEUED
+    assert run.status.run.active_seconds == stands
+
+
+def test_a_run_that_waits_has_no_time_beyond_its_deadline() -> None:
+    """Where the deadline is lowered meanwhile it ends when its turn is asked for."""
+    run = loading(operator())
+    run.cluster.now += timedelta(minutes=25)
+    run.edit(execution={"suspend": True})
+    run.turn()
+    without_ending_pods(run)
+    run.edit(execution={"suspend": False, "deadlines": {"totalSeconds": 600}})
+    run.run(4)
+    assert run.status.failure is not None
+    assert run.status.failure.reason == "TotalDeadline"
+
+
+@pytest.mark.parametrize("wait", [{"suspend": True}, {}], ids=["suspended", "on"])
+def test_a_status_of_before_says_nothing_of_earlier_times(wait: dict[str, Any]) -> None:
+    """Written by an operator that counted from `resumedTime` alone."""
+    run = loading(operator(execution={"deadlines": {"totalSeconds": 3600}}))
+    run.cluster.now += timedelta(minutes=59)
+    run.edit(execution={"suspend": True, "deadlines": {"totalSeconds": 3600}})
+    run.turn()
+    without_ending_pods(run)
+    if not wait:
+        run.edit(execution={"deadlines": {"totalSeconds": 3600}})
+        loading(run)
+    run.body["status"]["run"].pop("activeSeconds")
+    run.edit(execution={"deadlines": {"totalSeconds": 3600}})
+    run.cluster.now += timedelta(minutes=30)
+    run.run()
+    assert run.status.phase is Phase.SUCCEEDED, run.status.failure
+
+
 def test_a_model_that_has_been_up_for_long_goes_on_when_it_is_not_ready_for_a_moment() -> None:
     run = loading(operator())
     run.cluster.now += timedelta(hours=3)

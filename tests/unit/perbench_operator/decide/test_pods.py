@@ -219,6 +219,18 @@ def test_a_job_that_lost_its_pods() -> None:
     assert failure(at(61)) == (Blame.INFRASTRUCTURE, "PodLost")
 
 
+def test_a_job_that_ended_before_its_pod_is_known_to_have_is_no_loss_yet() -> None:
+    """Jobs and pods come through watches of their own: the end of the one may be heard of before that of the other."""
+    ended = replace(JOB, finished=True, ended=T0 + timedelta(seconds=50))
+    early = at(52, READY, job=ended)
+    assert (early.step, early.failure) == (Step.READY, None)
+    assert early.wake_after is not None
+    crashed = replace(READY, ended=Ended(1, "Error", "CUDA error"), ended_at=T0 + timedelta(seconds=49))
+    assert failure(at(53, crashed, job=ended)) == (Blame.TARGET, "ServerExited")
+    assert failure(at(111, READY, job=ended)) == (Blame.INFRASTRUCTURE, "PodLost")
+    assert at(52, READY, job=ended, count=2).failure is not None, "a pod of it has gone"
+
+
 def test_a_job_that_its_controller_has_not_seen_is_waited_for_like_a_node() -> None:
     unseen = replace(JOB, begun=None)
     assert at(99, job=unseen).message == "waiting for the cluster's Job controller"

@@ -226,15 +226,32 @@ def test_a_new_value_of_the_annotation_is_a_new_run_and_old_results_stay_as_long
         assert run.status.run is not None
         seen.append(run.status.run.id)
     assert len(set(seen)) == 3
-    kept = {
-        b["metadata"]["labels"][RUN]
-        for b in run.cluster.objects.values()
-        if b["metadata"]["labels"].get(ROLE) == "results"
-    }
-    assert kept == set(seen[1:])
+    assert kept_results(run) == set(seen[1:])
     others = {b["metadata"]["labels"][RUN] for (kind, _), b in run.cluster.objects.items() if kind == "Job"}
     assert others == {seen[-1]}
     assert Prune(1) in run.actions
+
+
+def test_a_lower_limit_holds_for_runs_that_have_ended_already() -> None:
+    """It is for whoever needs the room now, not after a run more."""
+    run = operator()
+    seen = []
+    for value in ("", "b", "c"):
+        if value:
+            run.ask_again(value)
+        run.run()
+        assert run.status.run is not None
+        seen.append(run.status.run.id)
+    assert kept_results(run) == set(seen)
+    run.edit(execution={"historyLimit": 1})
+    run.run()
+    assert kept_results(run) == set(seen[1:])
+    run.edit(execution={"historyLimit": 0})
+    run.run()
+    assert kept_results(run) == {seen[-1]}
+    asked = len(run.actions)
+    run.run()
+    assert len(run.actions) == asked, "once"
 
 
 def test_an_edit_after_the_end_is_a_new_run() -> None:
@@ -372,6 +389,12 @@ def test_every_fair_schedule_ends_and_nothing_forbidden_happens(
         b for (kind, _), b in run.cluster.objects.items() if kind == "Pod" and b["metadata"]["labels"][ROLE] == "model"
     ]
     assert not live
+
+
+def kept_results(run: Operator) -> set[str]:
+    """Runs whose results objects are there."""
+    bodies = run.cluster.objects.values()
+    return {b["metadata"]["labels"][RUN] for b in bodies if b["metadata"]["labels"].get(ROLE) == "results"}
 
 
 def stored(run: Operator) -> dict[str, ModelObject]:

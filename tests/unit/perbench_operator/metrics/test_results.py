@@ -12,6 +12,7 @@ from perbench_operator.metrics.families import (
     RESULT_ITEMS,
     RESULT_LATENCY,
     RESULT_MEMORY,
+    RESULT_PARETO,
     RESULT_PER,
     RESULT_RATIO,
     RESULT_REGRESSED,
@@ -74,6 +75,24 @@ def test_what_is_not_in_the_status_has_no_sample() -> None:
     assert told(body, RESULT_COST) == {}, "no price, no cost"
 
 
+def test_who_is_on_the_pareto_front() -> None:
+    body = finished(golden_status("evaluation/status-on-accelerators.yaml"))
+    rows = {
+        (model["name"], task["name"]): task["paretoOptimal"]
+        for model in body["status"]["models"]
+        for task in model.get("tasks", ())
+        if "paretoOptimal" in task
+    }
+    assert set(rows.values()) == {True, False}
+    assert told(body, RESULT_PARETO) == {cell: float(optimal) for cell, optimal in rows.items()}
+    assert told(one_cell(paretoOptimal=None), RESULT_PARETO) == {}, "who was not compared is neither on it nor off it"
+
+
+@pytest.mark.parametrize("value", ["yes", 1, "true", []])
+def test_what_is_no_answer_is_no_place_on_the_front(value: object) -> None:
+    assert told(one_cell(paretoOptimal=value), RESULT_PARETO) == {}
+
+
 def test_the_time_to_first_token() -> None:
     assert told(one_cell(ttftP95Milliseconds="250"), RESULT_LATENCY) == {("a", "topics", "ttft_p95"): 0.25}
 
@@ -82,7 +101,7 @@ def test_the_time_to_first_token() -> None:
 def test_what_is_no_number_is_skipped(text: object) -> None:
     assert number(text) is None
     body = one_cell(accuracy=text, throughput=text, latencyMilliseconds=text, memoryMebibytes=text, per=text)
-    assert {sample.family for sample in results(body)} == {RESULT, RESULT_VALID}
+    assert {sample.family for sample in results(body)} == {RESULT, RESULT_VALID, RESULT_PARETO}
 
 
 def test_numbers_are_read_as_they_are_written() -> None:
@@ -92,7 +111,7 @@ def test_numbers_are_read_as_they_are_written() -> None:
 @pytest.mark.parametrize("unit", [None, "", "tokens/min per server", "pages/s per server"])
 def test_without_a_unit_it_is_not_known_what_was_counted(unit: str | None) -> None:
     body = one_cell(throughput="10", latencyMilliseconds="5", throughputUnit=unit)
-    assert {sample.family for sample in results(body)} == {RESULT, RESULT_VALID}
+    assert {sample.family for sample in results(body)} == {RESULT, RESULT_VALID, RESULT_PARETO}
 
 
 @pytest.mark.parametrize("name", ["measuring", "queued", "suspended", "begun", "between-two-models"])
