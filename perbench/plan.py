@@ -74,8 +74,10 @@ class LoadPlan(Document):
     warmup: Warmup | None = None
     max_seconds: float = Field(gt=0)
     request_timeout_seconds: float = Field(gt=0, default=600)
+    first_token_timeout_seconds: float = Field(gt=0, default=300)
+    """Without the first token of an answer. A router whose model is stuck takes requests and keeps them for ever."""
     idle_timeout_seconds: float = Field(gt=0, default=120)
-    """Silence in the middle of an answer after which the server is taken for stuck."""
+    """Silence in the middle of an answer after which the server is taken for stuck; comments are silence."""
     validity: Validity = DEFAULT_VALIDITY
 
     @model_validator(mode="after")

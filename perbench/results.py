@@ -129,8 +129,8 @@ class ClientRecord(Document):
     run_queue_wait_ms: float | None
     """Mean wait for a core per wake-up of the load generator's thread. None: the kernel does not say."""
     concurrency_delivered: float | None
-    """Requests really in flight on average. Closed loop: the concurrency asked for, less what the client lost. Open
-    loop: mean over the window."""
+    """Requests really in flight on average. Closed loop: the concurrency asked for, less what was lost to the client,
+    to connecting and to rests after failures. Open loop: mean over the window."""
     on_time_percent: float | None = None
     """Open loop: share of the requests that left within 10 ms or one mean gap of when they were due. None: a closed
     loop."""
@@ -140,6 +140,11 @@ class ClientRecord(Document):
     """Largest resident size of the load generator."""
     requests_per_address: tuple[int, ...] = ()
     """Requests sent to each address of the server's name, the most first. Empty: it has only one."""
+    retries: int = 0
+    """Requests of the whole load, warm-up included, that were sent once more because the connection kept for them was
+    found dead. They count as one request each, and their wait for a new connection as connecting."""
+    kept_connections: bool = True
+    """Whether connections were kept for the next request to the end. Not where many were found dead."""
 
 
 class ServerEvidence(Document):

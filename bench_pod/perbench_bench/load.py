@@ -2,26 +2,38 @@
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
+import numpy as np
 import uvloop
 from pydantic import JsonValue
 
+from perbench.api.defaults import least_items
 from perbench.api.tasks import Synthetic, TaskSpec
-from perbench.failures import Failure, RunError
+from perbench.failures import Blame, Failure, RunError, UsageError, printable, shorten
 from perbench.plan import LoadPlan, Target
 from perbench.progress import Progress
-from perbench.results import Outcome, StageRecord
+from perbench.results import Histogram, Outcome, StageRecord
 from perbench.statistics import histogram
 from perbench.statistics.percentiles import PERCENTS, Summary, summarise
+from perbench_bench.engine.arrivals import schedule_ns
 from perbench_bench.prompts import fit_prompt_length, fit_record, synthetic_requests
 from perbench_bench.session import open_session, preflight
 from perbench_bench.stage import StageResult, run_stage
 from perbench_bench.stage_plan import StagePlace, StagePlan
 from perbench_bench.tasks import resolve
+from perbench_bench.usage import memory_left_bytes
 
 LONGEST_SECONDS = 86_400.0
+MOST_PER_SECOND = 20_000
+"""Requests that are sent in a second at most: several times what the least client can do."""
+BYTES_PER_STAMPS, BYTES_PER_REQUEST = 100, 1_000
+"""What one request takes before the load, and at its end: the figures of its row and their copy in the record."""
+MOST_ITEMS = 1_000_000
+"""A task may say no higher limit (`TaskSpec`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +61,49 @@ class LoadOutcome:
 
 
 def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOutcome:
-    """Run the load to its end. Raises UsageError for a URL that is none, KeyboardInterrupt when interrupted."""
+    """Run the load to its end.
+
+    Raises UsageError for a URL that is none and for more requests than memory has room for, KeyboardInterrupt when
+    interrupted.
+    """
+    needed = requests_needed(request)
+    refuse_too_large(request, needed, memory_left_bytes())
     try:
-        result = uvloop.run(_until_signal(request, report))
+        result = uvloop.run(_until_signal(request, needed, report))
     except RunError as error:
-        return LoadOutcome(document_of(None), RunError.exit_code, error.failure, None)
-    record = result.record
-    failure = result.aborted
-    failed = failure is not None or _error_percent(record) > request.load.validity.error_percent
-    code = RunError.exit_code if failed else (0 if record.valid else 3)
-    return LoadOutcome(document_of(record), code, failure, record)
+        return LoadOutcome(document_of(request, None), RunError.exit_code, error.failure, None)
+    failure = result.aborted or _too_many_errors(result, request.load.validity.error_percent)
+    code = RunError.exit_code if failure else (0 if result.record.valid else 3)
+    return LoadOutcome(document_of(request, result, failure), code, failure, result.record)
 
 
-async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
-    task = asyncio.create_task(_run(request, report))
+def requests_needed(request: LoadRequest) -> int:
+    """How many measured requests the load can come to: with a duration, no more than can be sent in it.
+
+    Of an open loop one more than are due, so that it is time that ends the window.
+    """
+    seconds, arrivals = request.duration_seconds, request.load.arrivals
+    if seconds is None:
+        return request.requests
+    if arrivals is None:
+        return min(request.requests, max(ceil(seconds * MOST_PER_SECOND), least_items(request.load.concurrency)))
+    due = schedule_ns(arrivals, request.requests, request.seed)
+    return min(request.requests, int(np.searchsorted(due, seconds * 1e9, side="right")) + 1)
+
+
+def refuse_too_large(request: LoadRequest, needed: int, bytes_left: int | None) -> None:
+    """Raises UsageError where the figures of so many requests surely do not fit. `bytes_left` None: it is not known."""
+    certain = request.duration_seconds is None  # else nobody knows how many will be sent
+    bytes_needed = needed * (BYTES_PER_REQUEST if certain else BYTES_PER_STAMPS)
+    if bytes_left is not None and bytes_needed > bytes_left:
+        raise UsageError(
+            f"--requests {request.requests}: their figures need about {bytes_needed / 1e9:.3g} GB of memory, and "
+            f"{bytes_left / 1e9:.3g} GB are free here: ask for fewer, or for a shorter --duration"
+        )
+
+
+async def _until_signal(request: LoadRequest, needed: int, report: Callable[[Progress], None]) -> StageResult:
+    task = asyncio.create_task(_run(request, needed, report))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
@@ -72,9 +113,10 @@ async def _until_signal(request: LoadRequest, report: Callable[[Progress], None]
         raise KeyboardInterrupt from None
 
 
-async def _run(request: LoadRequest, report: Callable[[Progress], None]) -> StageResult:
+async def _run(request: LoadRequest, needed: int, report: Callable[[Progress], None]) -> StageResult:
     synthetic = Synthetic(input_tokens=request.input_tokens, output_tokens=request.output_tokens)
-    task = resolve(TaskSpec(name="load", synthetic=synthetic, limit=request.requests), None)
+    task = resolve(TaskSpec(name="load", synthetic=synthetic, limit=min(needed, MOST_ITEMS)), None)
+    task = replace(task, count=needed)
     load = request.load
     session = await open_session(request.target, load, request.seed)
     session = await preflight(session, "Say a word.", 2)
@@ -87,53 +129,104 @@ async def _run(request: LoadRequest, report: Callable[[Progress], None]) -> Stag
     return await run_stage(session, plan, None, report)
 
 
-def _error_percent(record: StageRecord) -> float:
-    outcomes = record.requests.outcome
-    return 100 * sum(outcome is not Outcome.SUCCESS for outcome in outcomes) / len(outcomes) if outcomes else 100.0
+def _too_many_errors(result: StageResult, limit_percent: float) -> Failure | None:
+    """The failure of a server that answered more requests with errors than may be; None: it did not."""
+    outcomes = Counter(result.record.requests.outcome)
+    total = outcomes.total()
+    failed = total - outcomes[Outcome.SUCCESS]
+    if total and 100 * failed / total <= limit_percent:
+        return None
+    kinds = ", ".join(f"{count} {kind}" for kind, count in outcomes.most_common() if kind is not Outcome.SUCCESS)
+    text = f"{failed} of {total} requests failed ({kinds}), more than {limit_percent:g} %"
+    said = next((result.errors[kind] for kind, _ in outcomes.most_common() if result.errors.get(kind)), "")
+    message = f"{text}; such as: {printable(said)}" if said else text
+    return Failure(blame=Blame.TARGET, reason="TooManyErrors", message=shorten(message))
 
 
-def document_of(record: StageRecord | None) -> dict[str, JsonValue]:
-    """The keys of `perbench load --json` (fixed names). None where there is no figure; `n` observations beside each."""
-    if record is None:
-        return _nothing()
+def document_of(
+    request: LoadRequest, result: StageResult | None, failure: Failure | None = None
+) -> dict[str, JsonValue]:
+    """The keys of `perbench load --json` (fixed names). None where there is no figure; `n` observations beside each.
+
+    `failure`: why the command ends with 4; the load is then not valid either.
+    """
+    if result is None:
+        return _nothing(request)
+    record = result.record
     rows = record.requests
     failed = sum(outcome is not Outcome.SUCCESS for outcome in rows.outcome)
     seconds = record.window_seconds
     client = record.client
+    reasons = [failure.reason] if failure else []
+    reasons += [finding.code for finding in record.findings if finding.invalidates]
     return {
         "requests": len(rows.outcome),
         "errors": failed,
+        "outcomes": {kind.value: count for kind, count in Counter(rows.outcome).most_common()},
+        "error_samples": {kind.value: said for kind, said in result.errors.items()},
+        "retries": client.retries,
+        "kept_connections": client.kept_connections,
         "duration_s": seconds,
         "request_rate": record.requests_in_window / seconds if seconds > 0 else None,
         "output_tokens": record.output_tokens_in_window,
         "output_token_rate": record.output_tokens_in_window / seconds if seconds > 0 else None,
         "ttft_ms": _summary(summarise(_given(rows.ttft_ms), failed)),
         "ttft_sent_ms": _summary(summarise(_given(rows.ttft_sent_ms), failed)),
-        "itl_ms": _of_histogram(record),
+        "itl_ms": _of_histogram(record.itl),
+        "chunk_gap_ms": _of_histogram(record.chunk_gap),
         "tpot_ms": _summary(summarise(_given(rows.tpot_ms), failed)),
         "e2e_ms": _summary(summarise(_given(rows.e2e_ms), failed)),
+        "tokens_per_chunk": record.tokens_per_chunk.value if record.tokens_per_chunk else None,
+        "tokens_per_chunk_ratio": record.tokens_per_chunk_ratio,
+        **_lengths(request, record),
         "in_flight_mean": client.concurrency_delivered,
         "client_error_ms": client.error_p50_ms,
         "cpu_ms_per_request": client.cpu_ms_per_request,
         "peak_rss_mb": client.peak_rss_bytes / 1e6,
-        "valid": record.valid,
-        "invalid_reasons": list(dict.fromkeys(f.code for f in record.findings if f.invalidates)),
+        "server": record.server.model_dump(mode="json", by_alias=False) if record.server else None,
+        "request_parameters": dict(record.request_parameters),
+        "valid": failure is None and record.valid,
+        "invalid_reasons": list(dict.fromkeys(reasons)),
         "findings": [finding.model_dump(by_alias=False) for finding in record.findings],
     }
 
 
-def _nothing() -> dict[str, JsonValue]:
+def _lengths(request: LoadRequest, record: StageRecord | None) -> dict[str, JsonValue]:
+    """Tokens of prompts and answers by the server's own count, beside what was asked for."""
+    rows = record.requests if record else None
+    asked, answered = (_known(rows.input_tokens), _known(rows.output_tokens)) if rows else ([], [])
+    ended = [finish for finish in rows.finish if finish is not None] if rows else []
+    return {
+        "input_length": {"asked": request.input_tokens, **_summary(summarise(asked))},
+        "output_length": {"asked": request.output_tokens, **_summary(summarise(answered))},
+        "stopped_by_length_percent": 100 * ended.count("length") / len(ended) if ended else None,
+    }
+
+
+def _nothing(request: LoadRequest) -> dict[str, JsonValue]:
     """The document of a load that could not begin."""
     empty = _summary(summarise([]))
-    figures: dict[str, JsonValue] = dict.fromkeys(("ttft_ms", "ttft_sent_ms", "itl_ms", "tpot_ms", "e2e_ms"), empty)
+    times = ("ttft_ms", "ttft_sent_ms", "itl_ms", "chunk_gap_ms", "tpot_ms", "e2e_ms")
+    figures: dict[str, JsonValue] = dict.fromkeys(times, empty)
     names = (
         "duration_s", "request_rate", "output_token_rate", "in_flight_mean", "client_error_ms", "cpu_ms_per_request",
-        "peak_rss_mb",
+        "peak_rss_mb", "tokens_per_chunk", "tokens_per_chunk_ratio", "server", "kept_connections",
     )  # fmt: skip
     nothing: dict[str, JsonValue] = dict.fromkeys(names)
-    counts: dict[str, JsonValue] = {"requests": 0, "errors": 0, "output_tokens": 0}
+    counts: dict[str, JsonValue] = {
+        "requests": 0,
+        "errors": 0,
+        "retries": 0,
+        "outcomes": {},
+        "error_samples": {},
+        "output_tokens": 0,
+    }
     verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": ["NothingMeasured"], "findings": []}
-    return counts | nothing | figures | verdict
+    return counts | nothing | figures | _lengths(request, None) | {"request_parameters": {}} | verdict
+
+
+def _known(counts: tuple[int | None, ...]) -> list[float]:
+    return [float(count) for count in counts if count is not None]
 
 
 def _given(values: tuple[float | None, ...]) -> list[float]:
@@ -145,7 +238,6 @@ def _summary(found: Summary) -> dict[str, JsonValue]:
     return {"mean": found.mean, **percentiles, "max": found.max, "n": found.n, "unbounded": list(found.unbounded)}
 
 
-def _of_histogram(record: StageRecord) -> dict[str, JsonValue]:
-    itl = record.itl
-    percentiles: dict[str, JsonValue] = {f"p{p}": histogram.percentile(itl, p).value for p in PERCENTS}
-    return {"mean": histogram.mean(itl), **percentiles, "max": itl.max, "n": itl.total, "unbounded": []}
+def _of_histogram(times: Histogram) -> dict[str, JsonValue]:
+    percentiles: dict[str, JsonValue] = {f"p{p}": histogram.percentile(times, p).value for p in PERCENTS}
+    return {"mean": histogram.mean(times), **percentiles, "max": times.max, "n": times.total, "unbounded": []}

@@ -58,4 +58,4 @@ async def carry_out(session: Session, run: LoadRun) -> ClientUse:
     after = read_usage()
     pressed = causes(before, after, wait, lacking=bool(run.seen.lacking))
     cpu_seconds = (after.own_cpu_ns - before.own_cpu_ns) / 1e9
-    return ClientUse(wait, cpu_seconds, peak_rss_bytes(), run.seen.totals.requests, pressed)
+    return ClientUse(wait, cpu_seconds, peak_rss_bytes(), run.seen.totals.requests, pressed, run.loop.keep_alive)

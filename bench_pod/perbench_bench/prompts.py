@@ -1,7 +1,11 @@
-"""The requests of one stage, written before it starts: nothing is built while the clock runs."""
+"""The requests of one stage, written before it starts: while the clock runs, strings are put together at most."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
+
+from typing_extensions import override
 
 from perbench.api.defaults import least_items
 from perbench.failures import Blame, Failure, RunError
@@ -9,10 +13,17 @@ from perbench_bench.engine.feed import Role, Ticket
 from perbench_bench.engine.reply import Reply
 from perbench_bench.session import Session
 from perbench_bench.tasks import ResolvedTask
-from perbench_bench.tasks.synthetic import MAX_PROMPTS, LengthFit, prompt
+from perbench_bench.tasks.synthetic import MAX_PROMPTS, LengthFit, own_words, prompt
 
 SPARE_SYNTHETIC = 64
 """Different prompts for warm-up and filler of a synthetic load; they come round again."""
+KEPT_PROMPTS = 4096
+"""Prompts of a stage that are wholly their own; they are made before it starts."""
+KEPT_WORDS = 2_000_000
+"""Words of all of them: fewer prompts are made where they are long."""
+LEAST_KEPT = 4
+END_OF_HEAD = b"\r\n\r\n"
+MARK = "perbench-puts-the-prompt-here"
 FIT_REQUESTS = 3
 FIT_GOOD_PERCENT = 1.0
 
@@ -21,8 +32,8 @@ FIT_GOOD_PERCENT = 1.0
 class StageRequests:
     """Bytes of every request of a stage: the measured ones in order, and the spare ones for warm-up and filler."""
 
-    measured: tuple[bytes, ...]
-    spare: tuple[bytes, ...]
+    measured: Sequence[bytes]
+    spare: Sequence[bytes]
 
     def of(self, ticket: Ticket) -> bytes:
         """The bytes that a ticket stands for."""
@@ -52,12 +63,62 @@ def synthetic_requests(
         raise ValueError(f"task {task.name} is not synthetic")
     count = task.count if measured_count is None else measured_count
 
-    def request(index: int) -> bytes:
-        return session.request(prompt(session.seed, index, words), task.max_tokens, force_length=True)
-
     first = repeat * (task.count + SPARE_SYNTHETIC)
-    measured = tuple(request(first + i) for i in range(count))
-    return StageRequests(measured, tuple(request(first + count + i) for i in range(SPARE_SYNTHETIC)))
+    return StageRequests(
+        SyntheticRequests(session, task.max_tokens, words, first, count),
+        SyntheticRequests(session, task.max_tokens, words, first + count, SPARE_SYNTHETIC),
+    )
+
+
+class SyntheticRequests(Sequence[bytes]):
+    """The requests of `count` prompts from number `first` on, however many: millions begin at once and take no memory.
+
+    Prompts beyond those kept have the first words of their own number, with which no other prompt of the run begins,
+    and go on like one that is kept. Putting such a request together takes microseconds, so it does not spoil what is
+    measured meanwhile (`docs/decisions/prompts-of-long-loads.md`).
+    """
+
+    def __init__(self, session: Session, max_tokens: int, words: int, first: int, count: int) -> None:
+        self._seed, self._words, self._first, self._count = session.seed, words, first, count
+        kept = min(count, max(LEAST_KEPT, min(KEPT_PROMPTS, KEPT_WORDS // words)))
+        self._kept = [
+            session.request(prompt(session.seed, first + i, words), max_tokens, force_length=True) for i in range(kept)
+        ]
+        head, _, body = session.request(MARK, max_tokens, force_length=True).partition(END_OF_HEAD)
+        length = b"Content-Length: %d" % len(body)
+        self._before_length, self._after_length = head.split(length)
+        self._before, self._after = body.split(MARK.encode())
+
+    @override
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    @override
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        kept = self._kept
+        return kept[index] if index < len(kept) else self._put_together(index, kept[index % len(kept)])
+
+    def _put_together(self, index: int, like: bytes) -> bytes:
+        """The request of a number: its own first words, and what follows those of another one."""
+        own = own_words(self._seed, self._first + index)[: self._words]
+        at = like.index(END_OF_HEAD) + len(END_OF_HEAD) + len(self._before)
+        for _ in own[1:]:
+            at = like.index(b" ", at) + 1
+        at = like.index(b" ", at) if self._words > len(own) else len(like) - len(self._after)
+        beginning, rest = " ".join(own).encode(), memoryview(like)[at:]
+        length = b"Content-Length: %d" % (len(self._before) + len(beginning) + len(rest))
+        head = (self._before_length, length, self._after_length, END_OF_HEAD)
+        return b"".join((*head, self._before, beginning, rest))
 
 
 async def fit_prompt_length(session: Session, task: ResolvedTask) -> LengthFit:

@@ -59,7 +59,10 @@ class Session:
     def wire(self, request: Callable[[Ticket], bytes]) -> Wire:
         """The loop's way to this server."""
         load = self.load
-        return Wire(self.origin, self.addresses, request, load.request_timeout_seconds, load.idle_timeout_seconds)
+        return Wire(
+            self.origin, self.addresses, request, load.request_timeout_seconds, load.first_token_timeout_seconds,
+            load.idle_timeout_seconds,
+        )  # fmt: skip
 
     def _sampling(self, max_tokens: int, force_length: bool) -> Sampling:
         return Sampling(max_tokens, self.seed, force_length and self.target.can_force_length)

@@ -1,8 +1,8 @@
 """One stage: warm up, load, ask failed items again, score, and put it all into one record."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from perbench.failures import Blame, Failure, RunError, shorten
@@ -23,6 +23,8 @@ from perbench_bench.stage_plan import StagePlan, limits_of
 from perbench_bench.stage_record import StageEnd, record_of
 
 PROGRESS_SECONDS = 0.5
+ERROR_CHARACTERS = 300
+"""Kept of a server's own words for a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class StageResult:
 
     record: StageRecord
     aborted: Failure | None
+    errors: Mapping[Outcome, str] = field(default_factory=dict)
+    """Of each way in which measured requests failed, what was said of the first."""
 
 
 async def run_stage(
@@ -48,6 +52,7 @@ async def run_stage(
     session = replace(session, load=plan.load)
     run = prepare(session, plan.requests.of, limits, session.seed + plan.place.number)
     feed = run.feed
+    run.seen.keeps_text = plan.task.scoring is not None  # what nobody scores would fill the memory
     ticker = asyncio.create_task(_tell(plan, feed, report))
     shown = LoadUnderWay(plan.task.name, limits.measured, run.seen, feed, session.run_queue.so_far, memory)
     with onlooker(shown):
@@ -65,7 +70,7 @@ async def run_stage(
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
     record = record_of(plan, StageEnd(started_at, feed, run.seen, use, taken, server, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
-    return StageResult(record, aborted)
+    return StageResult(record, aborted, _first_errors(run.recorder))
 
 
 def _aborted(recorder: Recorder, url: str) -> Failure | None:
@@ -76,6 +81,15 @@ def _aborted(recorder: Recorder, url: str) -> Failure | None:
     if fatal[0] is Outcome.DROPPED and recorder.seen.lacking:
         return Failure(blame=Blame.LOAD_GENERATOR, reason="TooFewDescriptors", message=shorten(fatal[1]))
     return failure_of(*fatal, url)
+
+
+def _first_errors(recorder: Recorder) -> dict[Outcome, str]:
+    """What was said of the first measured request that failed in each way, on one line."""
+    found: dict[Outcome, str] = {}
+    for row in recorder.seen.rows.values():
+        if row.error and row.outcome is not Outcome.SUCCESS:
+            found.setdefault(row.outcome, shorten(" ".join(row.error.split()), ERROR_CHARACTERS))
+    return found
 
 
 async def _before_load(watch: MetricsWatch, memory: Memory | None) -> ServerReading | NoMetricsError:

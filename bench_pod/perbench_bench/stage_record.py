@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from perbench.results import Finding, Outcome, RequestColumns, ServerEvidence, StageRecord, TokensPerChunk
+from perbench_bench.engine.delivery import judge_connections, judge_delivery
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import NONE, Observations, milliseconds
 from perbench_bench.engine.stage_findings import judge_stage
@@ -40,10 +41,14 @@ def record_of(plan: StagePlan, end: StageEnd) -> StageRecord:
     feed, seen, load = end.feed, end.seen, plan.load
     client = client_record(seen, load, feed, end.use)
     findings: list[Finding] = list(judge_client(seen, client, load, end.use))
-    asked = plan.task.synthetic.input_tokens if plan.task.synthetic else None
+    findings += [*judge_delivery(seen, client, load), *judge_connections(seen, load)]
+    synthetic = plan.task.synthetic
     findings += judge_stage(
-        seen, feed, input_tokens=asked, steadiness=plan.judge_steadiness, open_loop=load.arrivals is not None
-    )
+        seen, feed,
+        input_tokens=synthetic.input_tokens if synthetic else None,
+        output_tokens=synthetic.output_tokens if synthetic else None,
+        steadiness=plan.judge_steadiness, open_loop=load.arrivals is not None,
+    )  # fmt: skip
     found = {finding.code for finding in findings}
     findings += [finding for finding in judge_server(end.server, seen.totals) if finding.code not in found]
     return StageRecord(

@@ -1,5 +1,6 @@
 """This process's use of processor, descriptors and control group, read from the kernel."""
 
+import contextlib
 import os
 import resource
 import time
@@ -48,6 +49,22 @@ def peak_rss_bytes() -> int:
     """The largest resident size of this process so far (getrusage; KiB on Linux, bytes on macOS)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if os.uname().sysname == "Darwin" else peak * 1024
+
+
+def memory_left_bytes(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What this process can take at most: the machine's free memory, or its container's limit if that is less.
+
+    None: the kernel does not say. The limit is looked for where containers see it: at the root of the groups.
+    """
+    try:
+        lines = (proc / "meminfo").read_text().splitlines()
+        found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError, IndexError):
+        return None
+    for limit in (groups / "memory.max", groups / "memory" / "memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number, and no limit
+            found.append(int(limit.read_text()))
+    return min(found, default=None)
 
 
 def throttled_ns(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:

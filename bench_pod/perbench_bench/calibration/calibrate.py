@@ -18,6 +18,7 @@ from perbench_bench.calibration.ladder import (
     Step,
     advice_for,
     following,
+    is_owed,
     ladder_for,
     trusted_up_to,
 )
@@ -38,6 +39,8 @@ SHARE_OF_STEP = 0.03
 LEAST_WINDOW_SECONDS = 0.25
 SPARE_SECONDS = 0.6
 """Of one load, beside its window: warm-up and the last answers."""
+LEAST_REQUESTS = 20
+"""Of one load, however light."""
 CLOSING_SECONDS = 1.0
 """Left at the end, for the server's record."""
 
@@ -69,7 +72,7 @@ async def _measure(server: TruthProcess, seconds: float, until: float, say: Say)
     session = await open_session(target, LoadPlan(concurrency=1, max_seconds=seconds), seed=1)
     window = max(LEAST_WINDOW_SECONDS, seconds * SHARE_OF_STEP)
     half = time.monotonic() + (until - time.monotonic()) / 2
-    bench = Bench(session, server, window, say)
+    bench = Bench(session, server, window, say, until)
     rates = await bench.climb(ladder_for(RATES, seconds), _open_load, "requests/s", half)
     concurrencies = await bench.climb(ladder_for(CONCURRENCIES, seconds), _closed_load, "in flight", until)
     return rates, concurrencies
@@ -84,6 +87,8 @@ class Bench:
     window: float
     """Seconds of one load."""
     say: Say
+    until: float
+    """When all ladders are to be done."""
 
     async def climb(
         self, ladder: Sequence[float], load_of: Callable[[float], LoadPlan], unit: str, until: float
@@ -91,23 +96,34 @@ class Bench:
         """Up one ladder, as far as loads can be trusted and time allows."""
         done: list[Step] = []
         while (asked := following(ladder, done)) is not None:
-            if time.monotonic() + self.window + SPARE_SECONDS > until:
+            load = load_of(asked)
+            window = self._requests(asked, load) / _per_second(asked, load)
+            now = time.monotonic()
+            if now + window + SPARE_SECONDS > until and not is_owed(done, self.until - now):
                 break
             self.say(f"{asked:g} {unit}")
-            done.append(await self._try(asked, load_of(asked)))
+            done.append(await self._try(asked, load))
         return done
+
+    def _requests(self, asked: float, load: LoadPlan) -> int:
+        """Measured ones of a load: those of the window, and enough for a figure."""
+        least = 0 if load.concurrency is None else 4 * load.concurrency
+        return max(round(_per_second(asked, load) * self.window), least, LEAST_REQUESTS)
 
     async def _try(self, asked: float, load: LoadPlan) -> Step:
         """One load of about as many seconds as the window."""
-        per_second = asked if load.arrivals else asked / REFERENCE.seconds
-        least = 0 if load.concurrency is None else 4 * load.concurrency
-        count = max(round(per_second * self.window), least, 20)
+        count = self._requests(asked, load)
         session = replace(self.session, load=load)
         request = session.request("calibrate", REFERENCE.tokens)
-        warmup = max(4, round(per_second * REFERENCE.seconds))
+        warmup = max(4, round(_per_second(asked, load) * REFERENCE.seconds))
         run = prepare(session, lambda _: request, Limits(warmup, 0.0, count), seed=round(asked))
         use = await asyncio.wait_for(carry_out(session, run), timeout=60)
         return _step(asked, load, run, use, self.server.snapshot())
+
+
+def _per_second(asked: float, load: LoadPlan) -> float:
+    """Requests that end in a second, where nothing is late."""
+    return asked if load.arrivals else asked / REFERENCE.seconds
 
 
 def _open_load(rate: float) -> LoadPlan:

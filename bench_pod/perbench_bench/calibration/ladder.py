@@ -111,24 +111,58 @@ def trusted_up_to(steps: Sequence[Step]) -> float | None:
     return max((asked for asked in passed if asked < limit), default=None)
 
 
+def is_owed(tried: Sequence[Step], time_left: float) -> bool:
+    """Whether a load that takes longer than its ladder's share of the time is tried all the same.
+
+    The lightest is tried at least once, and once more while there is any time at all (seconds): else nothing is known.
+    """
+    if not tried:
+        return True
+    return time_left > 0 and len(tried) == 1 and not tried[0].trusted
+
+
 def ladder_for(ladder: Sequence[float], seconds: float) -> tuple[float, ...]:
-    """As much of a ladder as so much time allows."""
-    return tuple(ladder) if seconds >= SHORT_OF else tuple(ladder[1::2])
+    """As much of a ladder as so much time allows, the lightest load first: there is nothing to step down to below."""
+    return tuple(ladder) if seconds >= SHORT_OF else tuple(ladder[::2])
 
 
 def advice_for(rates: Sequence[Step], concurrencies: Sequence[Step]) -> str:
     """One sentence on what to do with it."""
     rate, concurrency = trusted_up_to(rates), trusted_up_to(concurrencies)
     if rate is None or concurrency is None:
-        steps = rates if rate is None else concurrencies
-        told = next((step.advice for step in steps if step.advice), "stop what else runs on this machine")
-        return f"this machine cannot be trusted with any load now: {told}"
+        return _limits_apart(rates, concurrencies)
     told = next((step.advice for step in (*rates, *concurrencies) if not step.trusted and step.advice), "")
     beyond = f"; beyond that: {told}" if told else ""
     return (
         f"loads of up to {rate:g} requests/s and {concurrency:g} in flight can be measured here, against answers like"
         f" these and a server that shares this machine{beyond}"
     )
+
+
+def _limits_apart(rates: Sequence[Step], concurrencies: Sequence[Step]) -> str:
+    """What can be said of either loop where one has no limit or both have none."""
+    steps = [loop for loop in (rates, concurrencies) if trusted_up_to(loop) is None]
+    tried = [load for loop in steps for load in loop]
+    told = next((step.advice for step in tried if step.advice), "stop what else runs on this machine")
+    if rates and concurrencies and len(steps) == 2:
+        least = f"{_lightest(rates, 'requests/s')} or {_lightest(concurrencies, 'in flight')}"
+        return f"this machine cannot be trusted with any load now, not even {least}: {told}"
+    open_loop, closed_loop = _limit(rates, "requests/s"), _limit(concurrencies, "in flight")
+    return f"in an open loop {open_loop}; in a closed loop {closed_loop}: {told if tried else 'give it more time'}"
+
+
+def _limit(steps: Sequence[Step], unit: str) -> str:
+    trusted = trusted_up_to(steps)
+    if trusted is not None:
+        return f"up to {trusted:g} {unit} can be measured here"
+    if not steps:
+        return "nothing was tried in the time there was"
+    return f"not even {_lightest(steps, unit)} can be measured here now"
+
+
+def _lightest(steps: Sequence[Step], unit: str) -> str:
+    times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    return f"{steps[0].asked:g} {unit} (tried {times})"
 
 
 def _between(low: float, high: float) -> float | None:

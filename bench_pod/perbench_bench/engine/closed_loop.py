@@ -57,13 +57,16 @@ class ClosedLoop(LoadLoop):
 class Slot(Line):
     """One of the loop's places."""
 
-    __slots__ = ("_failures", "_loop", "_resting")
+    __slots__ = ("_failures", "_loop", "_resting", "_undecided")
 
     def __init__(self, loop: ClosedLoop, address: str) -> None:
         super().__init__(loop, address)
         self._loop = loop
         self._resting: asyncio.TimerHandle | None = None
         self._failures = 0
+        """In a row."""
+        self._undecided: Exchange | None = None
+        """After failures: an answer that may be one more, which shows when it is read. The slot waits for that."""
 
     def begin(self) -> None:
         """Send the first request."""
@@ -76,35 +79,46 @@ class Slot(Line):
         if self._resting:
             self._resting.cancel()
 
-    def _advance(self, now: int, *, paused: bool = False) -> None:
+    def _advance(self, now: int, *, paused: bool = False, rested_ns: int = 0) -> None:
         ticket = self._loop.feed.next(now)
         if ticket is None:
             self.close()
             self._loop.slot_done()
             return
         exchange = Exchange(ticket, now, self._ended, self._was_read)
-        exchange.paused = paused
+        exchange.paused, exchange.rested_ns = paused, rested_ns
         self.carry(exchange)
 
     def _ended(self, exchange: Exchange) -> None:
         self._loop.ended(exchange)
         if _failed_openly(exchange):
             self._failures += 1
-        if self._failures:
-            rest = min(LONGEST_REST_SECONDS, REST_SECONDS * 2 ** min(self._failures - 1, 10))
-            self._resting = self._loop.loop.call_later(rest, self._rested)
+            self._rest(exchange.end)
+        elif self._failures:
+            self._undecided = exchange
         else:
             self._advance(exchange.end)
 
     def _was_read(self, exchange: Exchange, succeeded: bool) -> None:
-        """An error inside HTTP 200 shows only when the answer is read: the slot rests after its next request."""
+        """An error inside HTTP 200 shows only now. After the first the next request has left already, then none."""
         if succeeded:
             self._failures = 0
         elif not _failed_openly(exchange):
             self._failures += 1
+        if exchange is self._undecided:
+            self._undecided = None
+            if succeeded:
+                self._advance(exchange.end)
+            else:
+                self._rest(exchange.end)
 
-    def _rested(self) -> None:
-        self._advance(self._loop.clock(), paused=True)
+    def _rest(self, since: int) -> None:
+        seconds = min(LONGEST_REST_SECONDS, REST_SECONDS * 2 ** min(self._failures - 1, 10))
+        self._resting = self._loop.loop.call_later(seconds, self._rested, since)
+
+    def _rested(self, since: int) -> None:
+        now = self._loop.clock()
+        self._advance(now, paused=True, rested_ns=now - since)
 
 
 def _failed_openly(exchange: Exchange) -> bool:

@@ -13,6 +13,10 @@ from perbench_bench.engine.reply import Ending
 
 Clock = Callable[[], int]
 
+STALE_NS = 250_000_000
+"""A kept connection that ends within this after a request was written had ended before: the end, or the refusal of the
+bytes, was on its way. A server that had the request for longer may have worked on it, and dropped it."""
+
 
 class Connection(asyncio.Protocol):
     """A keep-alive connection that carries one exchange at a time."""
@@ -74,7 +78,7 @@ class Connection(asyncio.Protocol):
         now = self._clock()
         if exchange.reader.eof():
             self._over(Ending.COMPLETE, now)
-        elif not exchange.reads and self._carried > 1 and not exchange.retried:
+        elif self._was_stale(exchange, now):
             self._exchange = None
             self._on_dead_reuse(exchange)
         else:
@@ -98,6 +102,11 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         if self._transport:
             self._transport.abort()
+
+    def _was_stale(self, exchange: Exchange, now: int) -> bool:
+        """Whether the connection was no good before the request was written, so that it may be sent once more."""
+        asked_in_vain = not exchange.reads and now - exchange.sent <= STALE_NS
+        return asked_in_vain and self._carried > 1 and not exchange.retried
 
     @property
     def _closing(self) -> bool:

@@ -26,6 +26,8 @@ class Owner(Interface):
     monitor: LoopMonitor
     tls: ssl.SSLContext | None
     keep_alive: bool
+    on_kept: int
+    """Requests that were sent on a connection that had carried others."""
 
     def broke_promise(self) -> None:
         """A connection that was to be kept alive was found closed."""
@@ -49,6 +51,7 @@ class Line:
         """Send its request, on a new connection where none is kept. It ends through `exchange.on_ended`."""
         exchange.address = self._address
         if self._connection and self._connection.reusable and self._owner.keep_alive:
+            self._owner.on_kept += 1
             self._connection.send(exchange, self._owner.wire.request(exchange.ticket))
         else:
             self._connect(exchange, self._owner.clock())
@@ -66,9 +69,15 @@ class Line:
         exchange = connection.under_way if connection else None
         if connection is None or exchange is None:
             return
-        if now - exchange.sent > wire.timeout_seconds * 1e9:
+        age = (now - exchange.sent) / 1e9
+        if age <= wire.idle_seconds and age <= wire.first_seconds and age <= wire.timeout_seconds:
+            return  # nearly always: what follows looks at the answer
+        sign = exchange.sign_of_life()
+        if age > wire.timeout_seconds:
             connection.give_up(now, f"no end after {wire.timeout_seconds:g} s")
-        elif exchange.response.pieces and now - exchange.reads[-1] > wire.idle_seconds * 1e9:
+        elif sign is None and age > wire.first_seconds:
+            connection.give_up(now, f"no token within {wire.first_seconds:g} s")
+        elif sign is not None and (now - sign) / 1e9 > wire.idle_seconds:
             connection.give_up(now, f"silent for {wire.idle_seconds:g} s in the middle of an answer")
 
     def _dead_reuse(self, exchange: Exchange) -> None:

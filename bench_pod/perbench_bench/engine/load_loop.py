@@ -19,7 +19,10 @@ from perbench_bench.engine.wire import Wire
 SWEEP_SECONDS = 0.1
 """How often requests under way are looked at for their time limit."""
 BROKEN_PROMISES = 3
-"""Reused connections found dead before the server's promise of keep-alive is no longer believed."""
+"""Kept connections found dead before the server's promise of keep-alive may be no longer believed."""
+BROKEN_SHARE = 0.25
+"""Of the requests sent on kept connections, from which it is not. A server that breaks its promise does so nearly
+always; one that ends a connection after a hundred requests, or drops one now and then, is worth keeping them."""
 
 
 class Sink(Interface):
@@ -39,6 +42,7 @@ class LoadLoop(ABC):
         self._beat = Beat(self.loop, clock) if sys.platform == "linux" else None
         self.monitor = LoopMonitor(self.loop, clock, self._beat)
         self.keep_alive = True
+        self.on_kept = 0
         self.tls = ssl.create_default_context() if wire.origin.tls else None
         self._feed = feed
         self._sink = sink
@@ -95,7 +99,7 @@ class LoadLoop(ABC):
     def broke_promise(self) -> None:
         """A connection that was to be kept alive was found closed."""
         self._broken_promises += 1
-        if self._broken_promises >= BROKEN_PROMISES:
+        if self._broken_promises >= max(BROKEN_PROMISES, BROKEN_SHARE * self.on_kept):
             self.keep_alive = False
 
     def fault(self, error: BaseException) -> None:

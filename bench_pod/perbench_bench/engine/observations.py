@@ -38,11 +38,17 @@ class WindowSums:
     in_flight_ns: int = 0
     """Time inside the window, summed over the requests that were under way."""
     lost_ns: int = 0
-    """Turnaround, connecting and read delay of the requests sent inside the window."""
+    """Turnaround and read delay of the requests sent inside the window."""
+    connecting_ns: int = 0
+    """What the same waited for a connection, those found dead included: the network's and the server's affair."""
+    resting_ns: int = 0
+    """What their slots had waited on purpose before them, after a failure."""
     cycle_ns: int = 0
     """From slot free to last byte, of the same requests."""
     cycles: int = 0
     """How many requests these sums are over."""
+    retries: int = 0
+    """Of these, sent once more because their connection was found dead."""
 
 
 @dataclass(slots=True)
@@ -52,6 +58,8 @@ class Totals:
     requests: int = 0
     sends: int = 0
     """Times a request was sent: once more where a connection was found dead."""
+    retries: int = 0
+    """Requests that were to be sent once more for that."""
     answered: int = 0
     """Requests that succeeded."""
     uncounted: int = 0
@@ -78,6 +86,7 @@ class Totals:
         """Take one finished request."""
         self.requests += 1
         self.per_address[exchange.address] += 1
+        self.retries += exchange.retried
         if reply.outcome is Outcome.CONNECT_FAILED:
             return
         self.sends += 2 if exchange.retried else 1
@@ -137,6 +146,7 @@ class Observations:
         self.first_tokens: NDArray[np.float64] = np.full(capacity, np.nan)
         """Tokens in the first chunk (k₁)."""
         self.rows: dict[int, Row] = {}
+        self.keeps_text = True
         self._ended: NDArray[np.int64] = np.full(capacity, NONE, dtype=np.int64)
         self._whole = 0
         self.outcomes: Counter[Outcome] = Counter()
@@ -204,10 +214,14 @@ class Observations:
             stamps, weights = (reply.stamps, tokens) if total > 0 else ([exchange.end], [1.0])
             inside = sum(weight for stamp, weight in zip(stamps, weights, strict=True) if feed.in_window(stamp))
             window.output_tokens += inside / (total or 1.0) * reply.output_tokens
-        if feed.in_window(exchange.sent) and not exchange.paused:
+        if feed.in_window(exchange.sent) and (exchange.rested_ns or not exchange.paused):
             window.cycles += 1
-            window.lost_ns += exchange.sent - exchange.due + (exchange.delays[-1] if exchange.delays else 0)
-            window.cycle_ns += exchange.end - exchange.due
+            window.retries += exchange.retried
+            turnaround = exchange.sent - exchange.due - exchange.connect_ns
+            window.lost_ns += turnaround + (exchange.delays[-1] if exchange.delays else 0)
+            window.connecting_ns += exchange.connect_ns
+            window.resting_ns += exchange.rested_ns
+            window.cycle_ns += exchange.end - exchange.due + exchange.rested_ns
 
     def _add_row(self, exchange: Exchange, reply: Reply, tokens: list[float]) -> None:
         i = exchange.ticket.index
@@ -217,7 +231,7 @@ class Observations:
         if not exchange.paused and exchange.ending not in NOT_SENT:
             self.lag[i] = max(0, exchange.sent - exchange.due - exchange.connect_ns)
         self.rows[i] = Row(
-            reply.outcome, reply.error, reply.text, reply.finish,
+            reply.outcome, reply.error, reply.text if self.keeps_text else "", reply.finish,
             reply.input_tokens, reply.output_tokens, reply.cached_tokens, float(sum(tokens)), exchange.address,
         )  # fmt: skip
         if reply.outcome is not Outcome.SUCCESS or not reply.stamps:

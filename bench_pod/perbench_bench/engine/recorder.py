@@ -7,10 +7,10 @@ from perbench.results import Outcome
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.patience import GivingUp, Patience
 from perbench_bench.engine.reply import Ending, Reply
 
-LEAST_FAILURES = 20
-"""Failures in a row, with no success between them, after which a server is taken for gone."""
+PATIENCE = Patience()
 
 
 class Recorder:
@@ -24,6 +24,7 @@ class Recorder:
         capacity: int,
         concurrency: int,
         counts_end_token: bool | None = None,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.seen = Observations(capacity)
         self.aborted: tuple[Outcome, str] | None = None
@@ -32,8 +33,7 @@ class Recorder:
         self._clock = clock
         self._feed = feed
         self._counts_end_token = counts_end_token
-        self._in_a_row: Counter[Outcome] = Counter()
-        self._patience = max(LEAST_FAILURES, 2 * concurrency)
+        self._giving_up = GivingUp(patience, concurrency, feed.started)
 
     def nothing_succeeded(self) -> tuple[Outcome, str] | None:
         """The commonest outcome and an error of a stage in which no measured request succeeded; None: one did."""
@@ -51,12 +51,12 @@ class Recorder:
             reply.fail(Outcome.MALFORMED, "the answer has no token counts (usage), so its speed is not known")
         self.seen.add(exchange, reply, self._feed, counts_end_token=self._counts_end_token)
         if reply.outcome is Outcome.SUCCESS:
-            self._in_a_row.clear()
+            self._giving_up.succeeded(exchange.sent, exchange.end)
             return True
         if exchange.ending is Ending.HELD_BACK:  # says that the server is slow, not that it is gone
             return False
-        self._in_a_row[reply.outcome] += 1
-        if self._in_a_row.total() >= self._patience and self.aborted is None:
-            self.aborted = self._in_a_row.most_common(1)[0][0], reply.error or ""
+        given_up_for = self._giving_up.failed(reply.outcome, exchange.end)
+        if given_up_for and self.aborted is None:
+            self.aborted = given_up_for, reply.error or ""
             self._feed.abort(self._clock())
         return False

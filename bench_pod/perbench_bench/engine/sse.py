@@ -24,6 +24,11 @@ def events(pieces: Pieces, *, flush: bool) -> list[tuple[int, bytes]]:
     return found
 
 
+def only_comments(piece: bytes) -> bool:
+    """Whether a piece of a body has nothing but comments and empty lines, as TGI and proxies send while they wait."""
+    return piece[:1] in b":\r\n" and all(line[:1] in b":" for line in piece.splitlines())
+
+
 def _blocks(body: bytes, *, flush: bool) -> list[tuple[int, bytes]]:
     """(offset just after the blank line, lines) of each event; line ends are LF, CRLF or CR."""
     if b"\r" in body:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from perbench.results import Finding, Outcome
 from perbench_bench.engine.feed import TYPICAL_OF, Feed
-from perbench_bench.engine.observations import NONE, Observations, milliseconds
+from perbench_bench.engine.observations import ESTIMATE_LIMIT, NONE, Observations, milliseconds
 
 STEADY_DIFFERENCE = 0.10
 STEADY_ERRORS = 2.0
@@ -17,15 +17,17 @@ STEADY_JUDGED_FROM = 200
 CACHED_PERCENT = 1.0
 CACHE_ADVICE = "turn the server's prefix cache off: repeats ask the same items and would look faster than they are"
 INPUT_LENGTH_PERCENT = 5.0
+OUTPUT_LENGTH_PERCENT = 10.0
 UNEVEN_PERCENT = 10.0
 KEEPING_UP_PERCENT = 95.0
 """Completions per arrival below which a server does not keep up with an open loop."""
 
 
 def judge_stage(
-    seen: Observations, feed: Feed, *, input_tokens: int | None, steadiness: bool, open_loop: bool
-) -> Iterator[Finding]:
-    """What the stage's own figures say about it. `input_tokens`: asked for, of a synthetic load."""
+    seen: Observations, feed: Feed, *, input_tokens: int | None, output_tokens: int | None = None, steadiness: bool,
+    open_loop: bool,
+) -> Iterator[Finding]:  # fmt: skip
+    """What the stage's own figures say about it. `input_tokens`, `output_tokens`: asked for, of a synthetic load."""
     if feed.time_limited:
         yield Finding(
             code="StageTimeLimit", invalidates=True, measured=None, threshold=None, unit="",
@@ -34,31 +36,46 @@ def judge_stage(
         )  # fmt: skip
     saturated = list(_keeping_up(seen, feed)) if open_loop else []
     yield from saturated
+    if open_loop and not saturated:
+        yield from _long_enough(seen, feed)
     if steadiness:
         yield from _steadiness(seen, excused=bool(saturated))
     yield from _cached(seen)
     yield from _uneven(seen.totals.by_address())
     if input_tokens is not None:
         yield from _input_length(seen, input_tokens)
+    if output_tokens is not None:
+        yield from _output_length(seen, output_tokens)
+    if seen.bundled:
+        yield Finding(
+            code="TokensBundled", invalidates=False, measured=seen.tokens_per_chunk, threshold=ESTIMATE_LIMIT,
+            unit="tokens", rule="tokens in one chunk, of a server that does not say how many",
+            advice="no time between single tokens is known, and none is given: see the gaps between chunks and the time"
+            " per output token",
+        )  # fmt: skip
 
 
 def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
-    """TargetSaturated: more arrives than is completed, and what is under way grows beyond what chance explains.
+    """TargetSaturated: more arrives than is completed, what is under way grows beyond what chance explains, and so do
+    the times of requests.
 
-    Valid all the same: it is what the server does at this rate. Looked at from one typical duration after the window
-    opened, since before that an empty server only fills. Requests held back count as arrived.
+    Valid all the same: it is what the server does at this rate. Looked at from when most of the first requests have
+    ended, since before that an empty server only fills; at the latest from the middle of the window, as in a queue even
+    the first soon wait long. Where times are unlike, a server fills for longer than that, but they do not grow.
+    Requests held back count as arrived.
     """
     if feed.window_start is None or feed.window_end is None:
         return
-    start, end = feed.window_start + _typical_duration(seen), feed.window_end
+    end = feed.window_end
+    start = min(feed.window_start + _most_last(seen), (feed.window_start + end) // 2)
     arrived = int((seen.due > start).sum())
     if not arrived or end <= start:
         return
     percent = 100 * _ended_between(seen, start, end) / arrived
     quarter = (end - start) // 4
     early, late = (_in_flight(seen, at, at + quarter) for at in (start, end - quarter))
-    rising = late > early + 2 * sqrt(max(early, 1.0)) or seen.held_back > 0
-    if percent >= KEEPING_UP_PERCENT or not rising:
+    rising = late > early + 2 * sqrt(max(early, 1.0)) and _take_longer(seen)
+    if percent >= KEEPING_UP_PERCENT or not (rising or seen.held_back):
         return
     yield Finding(
         code="TargetSaturated", invalidates=False, measured=percent, threshold=KEEPING_UP_PERCENT, unit="%",
@@ -68,11 +85,52 @@ def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _typical_duration(seen: Observations) -> int:
-    """Median of the first requests that were answered, in ns: later ones of an overloaded server take ever longer."""
-    known = np.flatnonzero((seen.sent != NONE) & (seen.end > seen.sent))
+def _long_enough(seen: Observations, feed: Feed) -> Iterator[Finding]:
+    """ShortWindow: far fewer requests ended in the window than arrived, as it opened with few under way.
+
+    The rate counts what ended. It is too low by what was under way when the window closed and not when it opened.
+    """
+    if feed.window_start is None or feed.window_end is None:
+        return
+    start, end = feed.window_start, feed.window_end
+    arrived = int(((seen.due > start) & (seen.due <= end)).sum())
+    if not arrived:
+        return
+    percent = 100 * _ended_between(seen, start, end) / arrived
+    early, late = _under_way(seen, start), _under_way(seen, end)
+    if percent < KEEPING_UP_PERCENT and late > early + 2 * sqrt(max(early, 1)):
+        yield Finding(
+            code="ShortWindow", invalidates=False, measured=percent, threshold=KEEPING_UP_PERCENT, unit="%",
+            rule="requests completed in the window, of those that arrived in it: it opened with fewer under way than it"
+            " closed with",
+            advice="the rates given are only that share of what was served: warm up for longer than a request takes"
+            " (load.warmup, --warmup), or send more requests",
+        )  # fmt: skip
+
+
+def _under_way(seen: Observations, at: int) -> int:
+    """Requests of any role that were sent by a stamp and ended after it."""
+    measured = int(((seen.sent != NONE) & (seen.sent <= at) & (seen.end > at)).sum())
+    return measured + sum(spare.sent <= at < spare.end for spare in seen.spare_in_window)
+
+
+def _most_last(seen: Observations) -> int:
+    """How long all but a few of the first answered requests took, in ns."""
+    known = _ended(seen)
     first = known[np.argsort(seen.sent[known], kind="stable")][:TYPICAL_OF]
-    return int(np.median(seen.end[first] - seen.sent[first])) if first.size else 0
+    return int(np.percentile(seen.end[first] - seen.sent[first], 95)) if first.size else 0
+
+
+def _take_longer(seen: Observations) -> bool:
+    """Whether requests sent in the second half took longer, beyond what chance explains."""
+    known = _ended(seen)
+    drift = mean_duration_drift(seen.sent[known], milliseconds(seen.end[known] - seen.sent[known]))
+    return drift is not None and drift[0] > 0 and drift[1] >= STEADY_ERRORS
+
+
+def _ended(seen: Observations) -> NDArray[np.int64]:
+    """The measured requests that were sent, by index."""
+    return np.flatnonzero((seen.sent != NONE) & (seen.end > seen.sent))
 
 
 def _ended_between(seen: Observations, start: int, end: int) -> int:
@@ -143,6 +201,20 @@ def _input_length(seen: Observations, asked: int) -> Iterator[Finding]:
             code="InputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
             rule="mean prompt length, fitted against the server's own count",
             advice="compare only with runs of the same delivered length",
+        )  # fmt: skip
+
+
+def _output_length(seen: Observations, asked: int) -> Iterator[Finding]:
+    """A server that cannot be told to go on ends when it likes: its rate is then that of another load."""
+    lengths = [row.output_tokens for row in seen.rows.values() if row.output_tokens is not None]
+    if not lengths:
+        return
+    delivered = sum(lengths) / len(lengths)
+    if abs(delivered - asked) > asked * OUTPUT_LENGTH_PERCENT / 100:
+        yield Finding(
+            code="OutputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
+            rule="mean answer length: the server ended answers by itself",
+            advice="compare only with runs of the same delivered length, or ask for answers as short as these",
         )  # fmt: skip
 
 

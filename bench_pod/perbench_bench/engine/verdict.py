@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from perbench.plan import LoadPlan, Validity
 from perbench.results import ClientRecord, Finding
 from perbench_bench.engine.causes import Cause, advice_of
+from perbench_bench.engine.delivery import delivered, kept_up_by_us
 from perbench_bench.engine.feed import Feed
 from perbench_bench.engine.observations import NONE, Observations, milliseconds
 
@@ -33,6 +34,8 @@ class ClientUse:
     requests: int
     """All requests of the stage, warm-up and filler included."""
     causes: tuple[Cause, ...] = ()
+    kept_connections: bool = True
+    """Whether connections were still kept for the next request at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def client_record(seen: Observations, load: LoadPlan, feed: Feed, use: ClientUse
     if load.concurrency is None:
         in_flight = seen.window.in_flight_ns / feed.window_ns if feed.window_ns > 0 else None
     else:
-        in_flight = _delivered(seen, load.concurrency, wait)
+        in_flight = delivered(seen.window, load.concurrency, wait)
     return ClientRecord(
         error_p50_ms=_median(errors),
         error_p99_ms=tail.error_ms if tail else None,
@@ -102,6 +105,8 @@ def client_record(seen: Observations, load: LoadPlan, feed: Feed, use: ClientUse
         cpu_ms_per_request=use.cpu_seconds * 1e3 / use.requests if use.requests else None,
         peak_rss_bytes=use.peak_rss_bytes,
         requests_per_address=seen.totals.by_address(),
+        retries=seen.totals.retries,
+        kept_connections=use.kept_connections,
     )
 
 
@@ -133,11 +138,21 @@ def _delays(seen: Observations, record: ClientRecord, limits: Validity) -> Itera
         if tail.error_ms > allowed:
             yield f"p{tail.percent:g} of the client's error", tail.error_ms, allowed, "ms"
     yield from _read_tail(seen, limits)
+    yield from _per_token(seen, record.read_delay_p50_ms, limits)
+
+
+def _per_token(seen: Observations, delay: float | None, limits: Validity) -> Iterator[Broken]:
+    """The median read delay, against the time per token that it would spoil.
+
+    Where no request has one, no figure between tokens is given: the delay of the first token's read is judged as part
+    of the client's error (`docs/decisions/answers-of-one-token.md`).
+    """
     tpot = tpot_ms(seen)
-    per_token = float(np.nanmedian(tpot)) if np.isfinite(tpot).any() else 0.0
-    allowed = max(limits.read_delay_milliseconds, limits.read_delay_percent / 100 * per_token)
-    if record.read_delay_p50_ms is not None and record.read_delay_p50_ms > allowed:
-        yield "p50 of the read delay", record.read_delay_p50_ms, allowed, "ms"
+    if delay is None or not np.isfinite(tpot).any():
+        return
+    allowed = max(limits.read_delay_milliseconds, limits.read_delay_percent / 100 * float(np.nanmedian(tpot)))
+    if delay > allowed:
+        yield "p50 of the read delay", delay, allowed, "ms"
 
 
 def _read_tail(seen: Observations, limits: Validity) -> Iterator[Broken]:
@@ -154,11 +169,12 @@ def _read_tail(seen: Observations, limits: Validity) -> Iterator[Broken]:
 
 def _shortfalls(seen: Observations, record: ClientRecord, load: LoadPlan) -> Iterator[Broken]:
     """What the client did not deliver of the load that was asked for."""
-    limits, delivered, on_time = load.validity, record.concurrency_delivered, record.on_time_percent
-    if load.concurrency is not None and delivered is not None:
+    limits, on_time = load.validity, record.on_time_percent
+    if load.concurrency is not None:
         least = load.concurrency * limits.concurrency_percent / 100
-        if delivered < least:
-            yield "requests really in flight, mean over the window", delivered, least, "requests"
+        ours = kept_up_by_us(seen.window, load.concurrency, record.run_queue_wait_ms or 0.0)
+        if ours is not None and ours < least:
+            yield "requests really in flight, mean over the window", ours, least, "requests"
     if on_time is not None and on_time < limits.on_time_percent:
         yield "requests that left when they were due", on_time, limits.on_time_percent, "%"
     if seen.lacking:
@@ -191,16 +207,3 @@ def _nearest_rank(values: NDArray[np.float64], percent: float) -> float:
 
 def _median(values: NDArray[np.float64]) -> float | None:
     return float(np.median(values)) if values.size else None
-
-
-def _delivered(seen: Observations, concurrency: int, wait_ms: float) -> float | None:
-    """C · (1 - lost / cycle) over the window: what was really in flight (measurement.md §4).
-
-    The client's own count cannot show the loss, because it stamps the end late. Connecting counts as lost too: the
-    server holds no request of that slot meanwhile.
-    """
-    window = seen.window
-    if not window.cycle_ns:
-        return None
-    lost = window.lost_ns + window.cycles * wait_ms * 1e6
-    return concurrency * max(0.0, 1 - lost / window.cycle_ns)

@@ -20,8 +20,10 @@ class Wire:
     request: Callable[[Ticket], bytes]
     timeout_seconds: float
     """For a whole request."""
+    first_seconds: float
+    """For what comes before the first event of an answer. Headers are none: many servers send them and then queue."""
     idle_seconds: float
-    """For the silence within a body. Before it, only the time limit holds: many servers send headers and then queue."""
+    """For the silence after it. A comment is no event: it says that a router lives, not that the model works."""
 
 
 async def resolve(origin: Origin) -> tuple[str, ...]:

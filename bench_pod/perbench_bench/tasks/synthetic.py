@@ -11,6 +11,9 @@ from functools import lru_cache
 from importlib import resources
 from statistics import fmean
 
+import numpy as np
+from numpy.typing import NDArray
+
 GENERATOR = "words-512-v1"
 """Names the rule and the word list: prompts of another generator are another task."""
 
@@ -29,12 +32,17 @@ def prompt(seed: int, index: int, words: int) -> str:
     """
     if not 0 <= index < MAX_PROMPTS or words < 1:
         raise ValueError(f"no prompt {index} of {words} words")
-    places = (index, index + index // _VOCABULARY, index + index // _VOCABULARY**2)
-    lead = [_leads(seed, position)[place % _VOCABULARY] for position, place in enumerate(places)]
+    lead = own_words(seed, index)
     rest = max(words - len(lead), 0)
     drawn = hashlib.shake_256(f"{GENERATOR}:{seed}:{index}".encode()).digest(2 * rest)
-    body = (int.from_bytes(drawn[at : at + 2]) % _VOCABULARY for at in range(0, 2 * rest, 2))
-    return " ".join((lead + [_words()[place] for place in body])[:words])
+    body = _word_array()[np.frombuffer(drawn, dtype=">u2") % _VOCABULARY].tolist()
+    return " ".join((lead + body)[:words])
+
+
+def own_words(seed: int, index: int) -> list[str]:
+    """The first three words of a prompt, with which no other of the seed begins."""
+    places = (index, index + index // _VOCABULARY, index + index // _VOCABULARY**2)
+    return [_leads(seed, position)[place % _VOCABULARY] for position, place in enumerate(places)]
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,11 @@ class LengthFit:
 def _words() -> tuple[str, ...]:
     file = resources.files("perbench_bench.tasks") / "data" / "words.txt"
     return tuple(file.read_text("ascii").split())
+
+
+@lru_cache(maxsize=1)
+def _word_array() -> NDArray[np.object_]:
+    return np.array(_words(), dtype=np.object_)
 
 
 @lru_cache(maxsize=16)

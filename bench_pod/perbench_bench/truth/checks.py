@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from perbench.failures import UsageError
 from perbench_bench.truth.delay import Distribution
 from perbench_bench.truth.pace import chunk_sizes, gap_of, mean_service_ms
-from perbench_bench.truth.script import MIDWAY, FaultKind, Moment, Script, Usage
+from perbench_bench.truth.script import LASTING, MIDWAY, FaultKind, Moment, Script, Usage
 
 
 def read_script(document: object, source: str = "the script") -> Script:
@@ -120,8 +120,8 @@ def _faults(script: Script) -> Iterator[str]:
         where = f"faults.{place}"
         if fault.chunk is not None and fault.kind not in MIDWAY:
             yield f"{where}.chunk: {fault.kind} does not happen after a chunk: leave it out"
-        if fault.seconds is not None and fault.kind is not FaultKind.NO_NEWLINE:
-            yield f"{where}.seconds: only no-newline lasts: leave it out"
+        if fault.seconds is not None and fault.kind not in LASTING:
+            yield f"{where}.seconds: only no-newline and reset may last: leave it out"
         tokens = script.answer.tokens
         chunks = len(chunk_sizes(script.answer, tokens)) if tokens else None
         if fault.chunk is not None and chunks is not None and fault.chunk >= chunks:

@@ -71,19 +71,19 @@ def overloaded(kind: Overload, protocol: Protocol, renderer: Renderer) -> Plan:
 def spoil(plan: Plan, fault: Fault, renderer: Renderer, protocol: Protocol) -> Plan:
     """What becomes of a plan that a fault meets."""
     spoiled = (
-        _midway(plan, fault, renderer, protocol)
-        if fault.kind in MIDWAY
-        else _whole(plan, fault.kind, renderer, protocol)
+        _midway(plan, fault, renderer, protocol) if fault.kind in MIDWAY else _whole(plan, fault, renderer, protocol)
     )
     spoiled.fault = fault.kind
     return spoiled
 
 
-def _whole(plan: Plan, kind: FaultKind, renderer: Renderer, protocol: Protocol) -> Plan:
+def _whole(plan: Plan, fault: Fault, renderer: Renderer, protocol: Protocol) -> Plan:
+    kind = fault.kind
     if kind in OVERLOADS:
         return overloaded(OVERLOADS[kind], protocol, renderer)
     if kind in SILENT_ENDINGS:
-        return Plan(ending=SILENT_ENDINGS[kind], needs_slot=False, whole=False)
+        held = round((fault.seconds or 0.0) * 1e9)
+        return Plan(offsets=(held,), ending=SILENT_ENDINGS[kind], needs_slot=False, whole=False)
     if kind is FaultKind.GARBAGE:
         return Plan(writes=(GARBAGE,), ending=Ending.CLOSE, needs_slot=False, whole=False)
     return replace(plan, ending=Ending.CLOSE) if kind is FaultKind.BROKEN_KEEP_ALIVE else plan

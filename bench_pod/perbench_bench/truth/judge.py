@@ -1,7 +1,7 @@
 """How far figures are from what the server really did, as multiples of what may be (measurement.md §4). Pure.
 
 A load is spoiled when a reported rate, concurrency, time to first token or time between tokens is off the server's own
-record by more than its limit: 1 ms or 5 % of a time, 5 % of a rate or concurrency.
+record by more than its limit: 1 ms or 5 % of a time, 5 % of a rate or concurrency, of a rate one request in the window.
 """
 
 from dataclasses import dataclass
@@ -54,10 +54,18 @@ def errors(
     flat = [error for group in found for error in group]
     rate = seen.window.requests / (end - start) * 1e9
     shift = round(network_ms / 2 * 1e6)
-    flat.append(_share("request_rate", rate, record.request_rate(start - shift, end - shift)))
+    flat.append(rate_error(rate, record.request_rate(start - shift, end - shift), (end - start) / 1e9))
     reported = seen.window.in_flight_ns / (end - start) if concurrency is None else float(concurrency)
     flat.append(_share("concurrency", reported, _held(record, start, end, network_ms)))
     return tuple(flat)
+
+
+def rate_error(reported: float, true: float, seconds: float) -> Error:
+    """Of the requests that ended in a window of so many seconds.
+
+    One more or less may be: whether a request at an edge ended inside hangs on the microseconds until it was read.
+    """
+    return Error("request_rate", reported, true, max(SHARE * true, (1 + 1e-9) / seconds))
 
 
 def severity(found: tuple[Error, ...]) -> float:

@@ -53,7 +53,7 @@ class FaultKind(StrEnum):
     """The ways to go wrong."""
 
     RESET = "reset"
-    """The connection is reset before an answer."""
+    """The connection is reset before an answer, after some seconds or at once."""
     HALF_OPEN = "half-open"
     """The request is taken and never answered."""
     REFUSE = "refuse"
@@ -91,6 +91,9 @@ MIDWAY = frozenset({
 })  # fmt: skip
 """Faults that happen after some chunks of the answer."""
 
+LASTING = frozenset({FaultKind.NO_NEWLINE, FaultKind.RESET})
+"""Faults that may take time."""
+
 DEFAULT_CHUNK = 2
 DEFAULT_SECONDS = 60.0
 
@@ -108,7 +111,7 @@ class Fault(Document):
     chunk: int | None = Field(ge=0, default=None)
     """Faults in the middle: chunks sent before (default 2; at most one less than the answer has)."""
     seconds: float | None = Field(gt=0, le=3600, default=None)
-    """`no-newline`: how long (default 60)."""
+    """`no-newline`: how long (default 60). `reset`: how long the request is held before (default 0)."""
 
     def considers(self, number: int) -> bool:
         """Whether request `number` (0, 1, …) may be met."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perbench_bench.usage import read_usage, throttled_ns
+from perbench_bench.usage import memory_left_bytes, read_usage, throttled_ns
 
 V1 = "nr_periods 10\nnr_throttled 2\nthrottled_time 5000000\n"
 V2 = "usage_usec 12\nuser_usec 1\nsystem_usec 1\nnr_periods 10\nnr_throttled 2\nthrottled_usec 5000\n"
@@ -78,3 +78,20 @@ def test_the_limit_on_open_files_is_raised_as_far_as_it_goes(most: int, code: in
     )
     assert ran.returncode == code
     assert (ran.stdout + ran.stderr).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "left"),
+    [
+        ("memory.max", "5000\n", 5_000),
+        ("memory.max", "max\n", 4_096_000),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", 4_096_000),
+        ("memory/memory.limit_in_bytes", "7000\n", 7_000),
+    ],
+)
+def test_memory_is_the_machines_or_the_containers(tmp_path: Path, file: str, text: str, left: int) -> None:
+    assert memory_left_bytes(tmp_path, tmp_path) is None
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert memory_left_bytes(tmp_path, tmp_path) == left

@@ -4,9 +4,15 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from perbench.api.load import Arrival
+from perbench.api.models import Protocol
+from perbench.failures import UsageError
+from perbench.plan import ArrivalPlan, LoadPlan, Target
+from perbench_bench.load import LoadRequest, refuse_too_large, requests_needed
 from perbench_bench.truth import truth_server
 from tests.support.processes import Process
 from tests.support.servers import sport_server
@@ -14,13 +20,17 @@ from tests.support.servers import sport_server
 KEYS = {
     "requests", "errors", "duration_s", "request_rate", "output_tokens", "output_token_rate", "ttft_ms", "ttft_sent_ms",
     "itl_ms", "tpot_ms", "e2e_ms", "in_flight_mean", "client_error_ms", "cpu_ms_per_request", "peak_rss_mb", "valid",
-    "invalid_reasons",
+    "invalid_reasons", "findings", "outcomes", "error_samples", "chunk_gap_ms", "tokens_per_chunk",
+    "tokens_per_chunk_ratio", "input_length", "output_length", "stopped_by_length_percent", "server",
+    "request_parameters",
 }  # fmt: skip
 
 
 def load(url: str, *options: str, protocol: str = "tgi") -> subprocess.CompletedProcess[str]:
     arguments = {"--concurrency": "4", "--requests": "24", "--input-tokens": "40", "--output-tokens": "6"}
     arguments |= dict(zip(options[::2], options[1::2], strict=True))
+    if "--rate" in options and "--concurrency" not in options:
+        del arguments["--concurrency"]
     flat = [part for pair in arguments.items() for part in pair]
     command = [sys.executable, "-c", "from perbench.cli import main; main()", "load", "--url", url, "--model", "m"]
     return subprocess.run(
@@ -85,7 +95,7 @@ def test_a_server_that_refuses_in_the_middle_is_exit_4_and_keeps_what_was_measur
     [
         (("--requests", "15"), "--requests 15: at least four times --concurrency"),
         (("--concurrency", "0"), "--concurrency"),
-        (("--rate", "3"), "--rate"),
+        (("--concurrency", "4", "--rate", "3"), "--rate"),
         (("--duration", "inf"), "perbench: --duration inf: give a number of seconds"),
         (("--model", " "), "perbench: --model is empty"),
     ],
@@ -115,3 +125,89 @@ def test_an_interruption_is_one_line_and_exit_130() -> None:
             out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err == "perbench: interrupted; there are figures only at the end of a load\n"
+
+
+def test_too_many_failures_say_which_and_over_what_limit() -> None:
+    faults = [{"kind": "error-event", "share": 0.05}]
+    with truth_server({"faults": faults}) as server:
+        done = load(server.url, "--requests", "100", protocol="openai")
+    assert done.returncode == 4
+    found = json.loads(done.stdout)
+    outcomes = found["outcomes"]
+    assert sum(outcomes.values()) == found["requests"]
+    assert outcomes["ServerError"] == found["errors"] > 1
+    assert found["error_samples"]["ServerError"]
+    assert not found["valid"], "valid is what ends with 0"
+    assert "TooManyErrors" in found["invalid_reasons"]
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"perbench: TooManyErrors: {found['errors']} of 100 requests failed")
+    assert "more than 1 %" in line
+    assert found["error_samples"]["ServerError"] in line
+
+
+def test_memory_does_not_grow_with_the_text_of_answers() -> None:
+    """Nothing scores them. Each answer is 3 MiB and more."""
+    with truth_server({"faults": [{"kind": "huge-chunks"}], "timing": {"firstMs": 1, "gapMs": 0}}) as server:
+        few, many = (
+            json.loads(load(server.url, "--concurrency", "1", "--requests", count, "--output-tokens", "3").stdout)
+            for count in ("10", "60")
+        )
+    assert (few["errors"], many["errors"]) == (0, 0)
+    assert many["peak_rss_mb"] < few["peak_rss_mb"] + 50, "as much as 17 answers"
+
+
+def test_what_was_delivered_is_told_beside_what_was_asked_for() -> None:
+    with truth_server({"answer": {"tokens": 3}}) as server:
+        done = load(server.url, "--output-tokens", "100", "--input-tokens", "60")
+    found = json.loads(done.stdout)
+    assert found["output_length"] | {"p50": 3.0} == found["output_length"]
+    assert (found["output_length"]["asked"], found["output_length"]["mean"]) == (100, 3.0)
+    assert (found["input_length"]["asked"], found["input_length"]["mean"]) == (60, pytest.approx(60, abs=3))
+    assert found["stopped_by_length_percent"] == 0.0
+    assert "OutputLengthMissed" in {finding["code"] for finding in found["findings"]}
+    assert found["server"]["kind"] == "vllm", "by the names of its metrics"
+    assert found["server"]["requests_counted"] >= 24
+    assert found["request_parameters"]["parameters"]["max_new_tokens"] == 100
+
+
+def test_bundled_tokens_leave_the_gaps_between_chunks() -> None:
+    script = {"answer": {"tokensPerChunk": 4, "usage": "end"}}
+    with truth_server(script) as server:
+        done = load(server.url, "--output-tokens", "16", protocol="openai")
+    found = json.loads(done.stdout)
+    assert found["itl_ms"]["mean"] is None
+    assert found["chunk_gap_ms"]["p50"] >= 4.0
+    assert (found["tokens_per_chunk"], found["tokens_per_chunk_ratio"]) == ("Estimated", 4.0)
+    assert "TokensBundled" in {finding["code"] for finding in found["findings"]}
+
+
+@pytest.mark.parametrize("loop", [("--concurrency", "4"), ("--rate", "40")])
+def test_more_requests_than_the_duration_can_need_are_not_waited_for(loop: tuple[str, str]) -> None:
+    with truth_server() as server:
+        done = load(server.url, "--requests", "10000000", "--duration", "1", "--input-tokens", "500", *loop)
+    assert done.returncode in {0, 3}, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["duration_s"] == pytest.approx(1.0)
+    assert 4 < figures["requests"] < 10_000
+
+
+def test_more_requests_than_memory_has_room_for_are_refused() -> None:
+    plan = LoadPlan(concurrency=4, max_seconds=60)
+    target = Target(url="http://h", protocol=Protocol.TGI, model="m")
+    request = LoadRequest(target, plan, requests=10_000_000, input_tokens=8, output_tokens=8)
+    refuse_too_large(request, 10_000_000, bytes_left=64 * 10**9)
+    refuse_too_large(request, 10_000_000, bytes_left=None)
+    with pytest.raises(UsageError, match=r"^--requests 10000000: their figures need about 10 GB of memory, and 4 GB"):
+        refuse_too_large(request, 10_000_000, bytes_left=4 * 10**9)
+    for_a_while = replace(request, duration_seconds=10.0)
+    assert requests_needed(for_a_while) == 200_000, "no more are sent in ten seconds"
+    refuse_too_large(for_a_while, 200_000, bytes_left=4 * 10**9)
+
+
+def test_of_an_open_loop_those_that_are_due_are_needed() -> None:
+    plan = LoadPlan(arrivals=ArrivalPlan(rate=40, process=Arrival.CONSTANT), max_seconds=60)
+    target = Target(url="http://h", protocol=Protocol.TGI, model="m")
+    request = LoadRequest(target, plan, 10_000_000, 8, 8, duration_seconds=1.01)
+    assert requests_needed(request) == 41, "and one more, so that time ends the window"
+    assert requests_needed(replace(request, requests=30)) == 30
+    assert requests_needed(replace(request, duration_seconds=None)) == 10_000_000

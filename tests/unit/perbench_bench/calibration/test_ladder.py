@@ -10,6 +10,7 @@ from perbench_bench.calibration.ladder import (
     Step,
     advice_for,
     following,
+    is_owed,
     ladder_for,
     trusted_up_to,
 )
@@ -81,7 +82,7 @@ def test_trusted_is_what_passed_below_everything_that_failed_for_good() -> None:
 
 def test_little_time_means_fewer_loads() -> None:
     assert ladder_for(CONCURRENCIES, 20) == CONCURRENCIES
-    assert ladder_for(CONCURRENCIES, 5) == CONCURRENCIES[1::2]
+    assert ladder_for(CONCURRENCIES, 5) == (4, 64, 256), "the lightest first: what fails is gone down from"
 
 
 @pytest.mark.parametrize(
@@ -97,10 +98,45 @@ def test_little_time_means_fewer_loads() -> None:
         ),
         (
             [step(25, True)],
-            [step(4, False, "give it a core")],
-            "this machine cannot be trusted with any load now: give it a core",
+            [step(4, False, "give it a core"), step(4, False, "give it a core")],
+            (
+                "in an open loop up to 25 requests/s can be measured here; in a closed loop not even 4 in flight"
+                " (tried 2 times) can be measured here now: give it a core"
+            ),
+        ),
+        (
+            [step(25, False)],
+            [step(4, True), step(16, True)],
+            (
+                "in an open loop not even 25 requests/s (tried once) can be measured here now; in a closed loop up to"
+                " 16 in flight can be measured here: stop what else runs on this machine"
+            ),
+        ),
+        (
+            [step(25, False, "give it a core"), step(25, False)],
+            [step(4, False)],
+            (
+                "this machine cannot be trusted with any load now, not even 25 requests/s (tried 2 times) or 4 in"
+                " flight (tried once): give it a core"
+            ),
+        ),
+        (
+            [step(25, True)],
+            [],
+            (
+                "in an open loop up to 25 requests/s can be measured here; in a closed loop nothing was tried in the"
+                " time there was: give it more time"
+            ),
         ),
     ],
 )
 def test_the_advice_is_one_sentence(rates: list[Step], concurrencies: list[Step], said: str) -> None:
     assert advice_for(rates, concurrencies) == said
+
+
+def test_the_lightest_load_is_tried_and_tried_again_whatever_its_share_of_the_time() -> None:
+    assert is_owed([], time_left=-1.0)
+    assert is_owed([step(25, False)], time_left=0.1)
+    assert not is_owed([step(25, False)], time_left=-0.1)
+    assert not is_owed([step(25, False), step(25, False)], time_left=0.1)
+    assert not is_owed([step(25, True)], time_left=0.1), "a limit is known"

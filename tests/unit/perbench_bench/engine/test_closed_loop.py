@@ -175,7 +175,7 @@ def test_answers_that_pile_up_are_read() -> None:
 
     async def work() -> int:
         reading = Reading()
-        wire = Wire(Origin.parse("http://h"), ("127.0.0.1",), lambda _: b"", 1, 1)
+        wire = Wire(Origin.parse("http://h"), ("127.0.0.1",), lambda _: b"", 1, 1, 1)
         loop = ClosedLoop(wire, ClosedFeed(Limits(0, 0.0, 100), 0), reading, 4)
         for index in range(50):
             ticket = Ticket(Role.MEASURED, index)
@@ -225,3 +225,19 @@ def test_a_cancelled_load_leaves_no_connection_half_open() -> None:
     with truth_server() as server:
         url = server.url
         assert uvloop.run(tasks_left()) == 2, "this one and the test's own"
+
+
+def test_comments_do_not_keep_an_answer_alive_that_has_fallen_silent() -> None:
+    """TGI's router sends one every 15 s for as long as it waits, also for a shard that will never answer."""
+    with truth_server({"timing": {"gapMs": 60_000}, "stream": {"commentsMs": 50}}) as server:
+        ran = run(server.url, Protocol.TGI, measured=40, concurrency=10, idle=0.5, timeout=5)
+    assert ran.recorder.aborted == (Outcome.TIMEOUT, "silent for 0.5 s in the middle of an answer")
+
+
+@pytest.mark.parametrize("headers", ["at-once", "with-first-token"])
+def test_an_answer_that_never_begins_is_given_up_in_less_time_than_a_whole_request_may_take(headers: str) -> None:
+    stream = {"headers": headers} | ({"commentsMs": 50} if headers == "at-once" else {})
+    with truth_server({"timing": {"firstMs": 60_000}, "stream": stream}) as server:
+        ran = run(server.url, Protocol.TGI, measured=40, concurrency=10, first=0.5, timeout=5)
+    assert ran.recorder.aborted == (Outcome.TIMEOUT, "no token within 0.5 s")
+    assert max(ran.seen.end - ran.seen.sent) / 1e9 < 5, "the limit of the whole request"

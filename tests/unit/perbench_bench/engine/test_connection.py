@@ -5,7 +5,7 @@ import asyncio
 import uvloop
 from typing_extensions import override
 
-from perbench_bench.engine.connection import Connection
+from perbench_bench.engine.connection import STALE_NS, Connection
 from perbench_bench.engine.delay import LoopMonitor
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Role, Ticket
@@ -94,3 +94,17 @@ def test_a_dropped_connection_tells_nobody() -> None:
         assert (len(talk.ended), talk.dead) == (2, [])
 
     uvloop.run(work())
+
+
+def test_only_a_connection_that_ends_about_when_the_request_is_sent_was_dead_before() -> None:
+    async def work(nanoseconds: int) -> tuple[int, int]:
+        talk = Talk()
+        talk.connection.send(talk.exchange(), b"POST")
+        talk.connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        talk.connection.send(talk.exchange(), b"POST")
+        talk.clock.now += nanoseconds
+        talk.connection.connection_lost(None)
+        return len(talk.ended) - 1, len(talk.dead)
+
+    assert uvloop.run(work(STALE_NS)) == (0, 1)
+    assert uvloop.run(work(STALE_NS + 1)) == (1, 0)

@@ -1,6 +1,7 @@
 """The open loop against a server that writes down when requests really came."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +17,12 @@ from perbench_bench.engine.arrivals import schedule_ns
 from perbench_bench.engine.exchange import Exchange
 from perbench_bench.engine.feed import Limits, OpenFeed, Role
 from perbench_bench.engine.open_loop import OpenLoop
+from perbench_bench.engine.patience import Patience
 from perbench_bench.engine.recorder import Recorder
 from perbench_bench.session import open_session
 from perbench_bench.truth import truth_server
 from perbench_bench.truth.reading import Record
+from tests.support.loads import HASTY
 from tests.support.quiet import compared
 
 SEED = 4
@@ -36,13 +39,16 @@ class Ran:
         return self.recorder.take(exchange)
 
 
-def run(url: str, plan: ArrivalPlan, *, measured: int, tokens: int = 4, warmup: int = 0, timeout: float = 30) -> Ran:
+def run(
+    url: str, plan: ArrivalPlan, *, measured: int, tokens: int = 4, warmup: int = 0, timeout: float = 30,
+    patience: Patience = HASTY,
+) -> Ran:  # fmt: skip
     async def work() -> Ran:
         load = LoadPlan(arrivals=plan, max_seconds=60, request_timeout_seconds=timeout)
         session = await open_session(Target(url=url, protocol=Protocol.TGI, model="m"), load, seed=1)
         request = session.request("a b c", tokens)
         feed = OpenFeed(Limits(warmup, 0.0, measured), plan, SEED, session.clock())
-        ran = Ran(Recorder(session.read, session.clock, feed, measured, 0), feed)
+        ran = Ran(Recorder(session.read, session.clock, feed, measured, 0, patience=patience), feed)
         wire = session.wire(lambda _: request)
         await OpenLoop(wire, feed, ran, plan.max_in_flight, session.clock).run()
         return ran
@@ -118,6 +124,28 @@ def test_a_server_that_is_not_there_ends_the_load_soon() -> None:
     assert ran.recorder.aborted
     assert ran.recorder.aborted[0] is Outcome.CONNECT_FAILED
     assert ran.recorder.seen.totals.requests < 2_000, "twenty refusals, and what fell due in the meantime"
+
+
+def test_a_short_outage_is_measured_and_does_not_end_the_load() -> None:
+    """40 requests of 503 in a row are 0.2 s of this load."""
+    outage = {"kind": "unavailable", "after": 100, "requests": 40}
+    plan = ArrivalPlan(rate=200, process=Arrival.CONSTANT)
+    with truth_server({"timing": {"firstMs": 5, "gapMs": 1}, "faults": [outage]}) as server:
+        ran = run(server.url, plan, measured=300, patience=Patience())
+    assert ran.recorder.aborted is None
+    found = Counter(row.outcome for row in ran.recorder.seen.rows.values())
+    assert (found[Outcome.OVERLOADED], found.total()) == (40, 300)
+
+
+def test_a_server_that_serves_some_and_refuses_most_is_measured() -> None:
+    """As a TGI past its limit of concurrent requests does: between two successes there are many refusals."""
+    plan = ArrivalPlan(rate=200, process=Arrival.POISSON)
+    with truth_server({"timing": {"firstMs": 400, "gapMs": 1}, "queue": {"slots": 4, "limit": 4}}) as server:
+        ran = run(server.url, plan, measured=500, patience=Patience())
+    assert ran.recorder.aborted is None
+    found = Counter(row.outcome for row in ran.recorder.seen.rows.values())
+    assert found[Outcome.OVERLOADED] > 400
+    assert found[Outcome.SUCCESS] > 8
 
 
 def test_connections_are_kept_and_few_where_few_are_needed() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from perbench.results import Finding
 from perbench_bench.engine.feed import ClosedFeed, Limits
-from perbench_bench.engine.observations import Observations
+from perbench_bench.engine.observations import Observations, Spare
 from perbench_bench.engine.stage_findings import judge_stage, mean_duration_drift
 from tests.support.stages import MS, seen_with
 
@@ -78,7 +78,40 @@ def test_a_slow_server_that_keeps_up_is_not_saturated() -> None:
 
 def test_a_server_that_only_fills_at_first_is_not_saturated() -> None:
     """No warm-up: in the first second nothing can end, however many the server can take."""
-    assert keeping_up(np.full(100, 1_000.0), rate=40) == []
+    assert "TargetSaturated" not in {found.code for found in keeping_up(np.full(100, 1_000.0), rate=40)}
+
+
+def test_a_window_that_opens_empty_and_is_short_has_a_rate_too_low_and_says_so() -> None:
+    [finding] = keeping_up(np.full(60, 1_100.0), rate=20)
+    assert (finding.code, finding.invalidates, finding.unit) == ("ShortWindow", False, "%")
+    assert finding.measured == pytest.approx(100 * 38 / 60, abs=2)
+    assert keeping_up(np.full(1_000, 1_100.0), rate=20) == [], "of a long window it is little"
+
+
+def test_a_window_that_opens_with_as_many_under_way_as_it_closes_with_is_long_enough() -> None:
+    seen = seen_with(60, duration=1_100.0)
+    seen.sent[:] = seen.due[:] = (np.arange(1, 61) * 50 * MS).astype(np.int64)
+    seen.end[:] = seen.sent + 1_100 * MS
+    feed = ClosedFeed(Limits(0, 0.0, 60), 0)
+    feed.window_start, feed.window_end = 0, int(seen.sent[-1])
+    warmup = [-50 * i * MS for i in range(22)]
+    seen.spare_in_window = [Spare(sent, sent + MS, sent + 1_100 * MS, "a", 1, 1) for sent in warmup]
+    found = judge_stage(seen, feed, input_tokens=None, steadiness=True, open_loop=True)
+    assert [finding.code for finding in found] == []
+
+
+def test_a_server_without_limits_whose_answers_last_unlike_is_not_saturated() -> None:
+    """It only fills for longer than one median: whoever takes long is there to the end of a window of three means."""
+    draws = (np.random.default_rng(seed).exponential(2_000, 300) for seed in range(40))
+    called = sum("TargetSaturated" in {found.code for found in keeping_up(drawn, rate=50)} for drawn in draws)
+    assert called <= 1
+
+
+@pytest.mark.parametrize("requests", [100, 200, 1_000])
+def test_a_server_far_too_slow_is_saturated_from_the_first_requests_on(requests: int) -> None:
+    """4 requests/s where 40 come: the 20th waits 5 s already, and the window may be as short."""
+    waiting = np.arange(1, requests + 1) * (250.0 - 25.0)
+    assert "TargetSaturated" in {found.code for found in keeping_up(waiting, rate=40)}
 
 
 def test_requests_held_back_say_that_it_does_not_keep_up() -> None:
@@ -99,3 +132,30 @@ def test_uneven_replicas_are_a_warning() -> None:
     [finding] = uneven(50, 60, 40)
     assert (finding.measured, finding.invalidates) == (40.0, False)
     assert uneven(3, 4) == [], "the last round is seldom a whole one"
+
+
+def lengths_missed(output_tokens: int, asked: int) -> list[Finding]:
+    seen = seen_with()
+    for row in seen.rows.values():
+        row.output_tokens = output_tokens
+    found = judge_stage(
+        seen, ClosedFeed(Limits(0, 0.0, 1), 0), input_tokens=None, output_tokens=asked, steadiness=False,
+        open_loop=False,
+    )  # fmt: skip
+    return list(found)
+
+
+def test_answers_of_another_length_are_a_warning() -> None:
+    assert lengths_missed(91, asked=100) == []
+    [finding] = lengths_missed(3, asked=100)
+    assert (finding.code, finding.invalidates) == ("OutputLengthMissed", False)
+    assert (finding.measured, finding.threshold, finding.unit) == (3.0, 100.0, "tokens")
+
+
+def test_bundled_tokens_are_said() -> None:
+    seen = seen_with()
+    seen.estimated_answers, seen.content_tokens, seen.content_events = 100, 400, 100
+    [finding] = judge_stage(
+        seen, ClosedFeed(Limits(0, 0.0, 1), 0), input_tokens=None, steadiness=False, open_loop=False
+    )
+    assert (finding.code, finding.invalidates, finding.measured) == ("TokensBundled", False, 4.0)

@@ -9,6 +9,7 @@ from perbench.results import Finding, Outcome
 from perbench_bench.engine.causes import Cause, Pressure
 from perbench_bench.engine.feed import ClosedFeed, Limits
 from perbench_bench.engine.observations import Observations, Row
+from perbench_bench.engine.time_histogram import TimeHistogram
 from perbench_bench.engine.verdict import ClientUse, client_record, judge_client, tpot_ms
 from tests.support.stages import MS, seen_with
 
@@ -65,6 +66,21 @@ def test_a_client_that_reads_late_is_our_fault() -> None:
 def test_waiting_for_a_core_counts_although_the_loop_looks_idle() -> None:
     assert "p50 of the read delay" in rules(verdict(seen_with(tpot=2.0), wait=0.25))
     assert rules(verdict(seen_with(tpot=2.0), wait=0.01)) == []
+
+
+def test_where_no_time_between_tokens_is_given_the_read_delay_is_judged_by_the_first_token() -> None:
+    """Answers of one token: the delay of their reads is in the client's error, and spoils nothing else."""
+
+    def of_one_token(delay: float) -> Observations:
+        seen = seen_with(ttft=500, delay=delay)
+        for row in seen.rows.values():
+            row.output_tokens, row.content_tokens = 1, 1.0
+        seen.itl = TimeHistogram()
+        return seen
+
+    assert np.isnan(tpot_ms(of_one_token(0.3))).all()
+    assert verdict(of_one_token(0.3)) == [], "0.06 % of the time to the first token"
+    assert rules(verdict(of_one_token(11.0)))[0] == "p50 of the client's error", "and 2 % is too much"
 
 
 def test_concurrency_not_really_delivered_is_our_fault() -> None:

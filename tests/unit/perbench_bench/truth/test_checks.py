@@ -54,7 +54,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "shares come to 1.1 from request 0",
     ),
     ({"faults": [{"kind": "flood", "chunk": 1}]}, "faults.0.chunk: flood does not happen after a chunk"),
-    ({"faults": [{"kind": "flood", "seconds": 1}]}, "faults.0.seconds: only no-newline lasts"),
+    ({"faults": [{"kind": "flood", "seconds": 1}]}, "faults.0.seconds: only no-newline and reset may last"),
     ({"faults": [{"kind": "exit", "chunk": 3}], "answer": {"tokens": 3}}, "faults.0.chunk: an answer is over after 3"),
     ({"faults": [{"kind": "no-usage"}], "answer": {"usage": "never"}}, "faults.0: usage is never told"),
     ({"faults": [{"kind": "reste"}]}, "faults.0.kind: "),
