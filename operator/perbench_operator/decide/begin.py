@@ -34,6 +34,8 @@ LOCAL_FILE = "dataset.file is of local mode: put the questions into a ConfigMap 
 
 def begin(situation: Situation, spec: BenchmarkSpec, wanted: str) -> Decision:
     """A new run: everything that can be checked is, and then it is written down before anything is made."""
+    if situation.benchmark.mistake:
+        return Decision(status=statuses.refused(situation, wanted, Refused("InvalidSpec", situation.benchmark.mistake)))
     if execution_of(spec).suspend:
         return Decision(status=statuses.not_begun(situation, wanted))
     if situation.refusal is not None:
