@@ -71,8 +71,9 @@ def run_load(request: LoadRequest, report: Callable[[Progress], None]) -> LoadOu
     try:
         result = uvloop.run(_until_signal(request, needed, report))
     except RunError as error:
-        return LoadOutcome(document_of(request, None), RunError.exit_code, error.failure, None)
-    failure = result.aborted or _too_many_errors(result, request.load.validity.error_percent)
+        return LoadOutcome(document_of(request, None, error.failure), RunError.exit_code, error.failure, None)
+    outcomes, limit = Counter(result.record.requests.outcome), request.load.validity.error_percent
+    failure = result.aborted or too_many_errors(outcomes, result.errors, result.lacking, limit)
     code = RunError.exit_code if failure else (0 if result.record.valid else 3)
     return LoadOutcome(document_of(request, result, failure), code, failure, result.record)
 
@@ -129,17 +130,23 @@ async def _run(request: LoadRequest, needed: int, report: Callable[[Progress], N
     return await run_stage(session, plan, None, report)
 
 
-def _too_many_errors(result: StageResult, limit_percent: float) -> Failure | None:
-    """The failure of a server that answered more requests with errors than may be; None: it did not."""
-    outcomes = Counter(result.record.requests.outcome)
-    total = outcomes.total()
-    failed = total - outcomes[Outcome.SUCCESS]
-    if total and 100 * failed / total <= limit_percent:
+def too_many_errors(
+    outcomes: Mapping[Outcome, int], said: Mapping[Outcome, str], lacking: int, limit_percent: float
+) -> Failure | None:
+    """The failure of a server of whose answers more were errors than may be; None: it did not fail.
+
+    `lacking` requests were not sent for want of our own means: no error of the server's, and the verdict tells of it.
+    """
+    count = Counter(outcomes)
+    count[Outcome.DROPPED] -= min(lacking, count[Outcome.DROPPED])
+    kinds = [(kind, number) for kind, number in count.most_common() if kind is not Outcome.SUCCESS and number]
+    total, failed = count.total(), sum(number for _, number in kinds)
+    if 100 * failed <= limit_percent * total:
         return None
-    kinds = ", ".join(f"{count} {kind}" for kind, count in outcomes.most_common() if kind is not Outcome.SUCCESS)
-    text = f"{failed} of {total} requests failed ({kinds}), more than {limit_percent:g} %"
-    said = next((result.errors[kind] for kind, _ in outcomes.most_common() if result.errors.get(kind)), "")
-    message = f"{text}; such as: {printable(said)}" if said else text
+    listed = ", ".join(f"{number} {kind}" for kind, number in kinds)
+    text = f"{failed} of {total} requests failed ({listed}), more than {limit_percent:g} %"
+    sample = next((said[kind] for kind, _ in kinds if said.get(kind)), "")
+    message = f"{text}; such as: {printable(sample)}" if sample else text
     return Failure(blame=Blame.TARGET, reason="TooManyErrors", message=shorten(message))
 
 
@@ -151,7 +158,7 @@ def document_of(
     `failure`: why the command ends with 4; the load is then not valid either.
     """
     if result is None:
-        return _nothing(request)
+        return _nothing(request, failure)
     record = result.record
     rows = record.requests
     failed = sum(outcome is not Outcome.SUCCESS for outcome in rows.outcome)
@@ -203,7 +210,7 @@ def _lengths(request: LoadRequest, record: StageRecord | None) -> dict[str, Json
     }
 
 
-def _nothing(request: LoadRequest) -> dict[str, JsonValue]:
+def _nothing(request: LoadRequest, failure: Failure | None) -> dict[str, JsonValue]:
     """The document of a load that could not begin."""
     empty = _summary(summarise([]))
     times = ("ttft_ms", "ttft_sent_ms", "itl_ms", "chunk_gap_ms", "tpot_ms", "e2e_ms")
@@ -221,7 +228,8 @@ def _nothing(request: LoadRequest) -> dict[str, JsonValue]:
         "error_samples": {},
         "output_tokens": 0,
     }
-    verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": ["NothingMeasured"], "findings": []}
+    reasons: list[JsonValue] = [*([failure.reason] if failure else []), "NothingMeasured"]
+    verdict: dict[str, JsonValue] = {"valid": False, "invalid_reasons": reasons, "findings": []}
     return counts | nothing | figures | _lengths(request, None) | {"request_parameters": {}} | verdict
 
 

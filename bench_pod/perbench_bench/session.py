@@ -24,6 +24,7 @@ from perbench_bench.engine.wire import Wire, resolve
 from perbench_bench.usage import make_room_for
 
 CONTINUOUS_USAGE = "continuous_usage_stats"
+MOST_IN_VAIN = 5
 RESOLVE_ATTEMPTS = 3
 """A name that fails once is asked again: a restarting DNS server is no reason to lose a run."""
 
@@ -68,7 +69,8 @@ class Session:
         return Sampling(max_tokens, self.seed, force_length and self.target.can_force_length)
 
     async def ask(self, requests: Sequence[bytes]) -> list[Reply]:
-        """Ask one after the other, outside any measurement, until one gets no answer in time: there are then fewer."""
+        """Ask one after the other, outside any measurement. There are fewer replies where one got no answer in time, or
+        where the server is gone: so many in a row got none that could be used."""
         feed = ClosedFeed(Limits(0, 0.0, len(requests)), self.clock())
         collector = _Collector(self, feed)
         await ClosedLoop(self.wire(lambda ticket: requests[ticket.index]), feed, collector, 1, self.clock).run()
@@ -80,13 +82,16 @@ class _Collector:
 
     def __init__(self, session: Session, feed: Feed) -> None:
         self.replies: list[Reply] = []
+        self._in_vain = 0
+        """In a row. What the server says of one request (HTTP 4xx) holds for that one."""
         self._session = session
         self._feed = feed
 
     def take(self, exchange: Exchange) -> bool:
         reply = self._session.read(exchange)
         self.replies.append(reply)
-        if reply.outcome is Outcome.TIMEOUT:
+        self._in_vain = 0 if reply.outcome in {Outcome.SUCCESS, Outcome.CLIENT_ERROR} else self._in_vain + 1
+        if reply.outcome is Outcome.TIMEOUT or self._in_vain == MOST_IN_VAIN:
             self._feed.abort(self._session.clock())
         return reply.outcome is Outcome.SUCCESS
 

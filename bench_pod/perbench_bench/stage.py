@@ -35,6 +35,8 @@ class StageResult:
     aborted: Failure | None
     errors: Mapping[Outcome, str] = field(default_factory=dict)
     """Of each way in which measured requests failed, what was said of the first."""
+    lacking: int = 0
+    """Measured requests that were dropped for want of our own descriptors, ports or memory."""
 
 
 async def run_stage(
@@ -70,12 +72,12 @@ async def run_stage(
     parameters = session.parameters(plan.task.max_tokens, force_length=plan.task.synthetic is not None)
     record = record_of(plan, StageEnd(started_at, feed, run.seen, use, taken, server, again, parameters))
     report(_progress(plan, StagePhase.RECORDED, feed))
-    return StageResult(record, aborted, _first_errors(run.recorder))
+    return StageResult(record, aborted, _first_errors(run.recorder), run.seen.lacking)
 
 
 def _aborted(recorder: Recorder, url: str) -> Failure | None:
     """Why nothing came of the load, if nothing did. A lack of our own is not the server's fault."""
-    fatal = recorder.aborted or recorder.nothing_succeeded()
+    fatal = recorder.gone() or recorder.nothing_succeeded()
     if fatal is None:
         return None
     if fatal[0] is Outcome.DROPPED and recorder.seen.lacking:

@@ -20,8 +20,12 @@ def delivered(window: WindowSums, concurrency: int, wait_ms: float) -> float | N
 
 
 def kept_up_by_us(window: WindowSums, concurrency: int, wait_ms: float) -> float | None:
-    """What would have been in flight, had only the client's own part been lost: by this it is judged."""
-    return concurrency * max(0.0, 1 - _ours_ns(window, wait_ms) / window.cycle_ns) if window.cycle_ns else None
+    """What would have been in flight, had only the client's own part been lost: by this it is judged.
+
+    Of the time in which slots did not rest: however many requests fail, what it lost of the others is as much.
+    """
+    busy = window.cycle_ns - window.resting_ns
+    return concurrency * max(0.0, 1 - _ours_ns(window, wait_ms) / busy) if busy > 0 else None
 
 
 def judge_delivery(seen: Observations, record: ClientRecord, load: LoadPlan) -> Iterator[Finding]:

@@ -55,3 +55,13 @@ class GivingUp:
         gone = total >= self._many and without >= often
         stuck = total >= self._few and without >= max(patience.stuck_seconds * NS, 2 * self._longest)
         return common if gone or stuck else None
+
+    def at_the_end(self) -> Outcome | None:
+        """The commonest outcome of those in a row, if the load ended with so many that its server is taken for gone.
+
+        Nobody will ask it again, so time can show nothing more. One that refuses for want of room is there.
+        """
+        if self._in_a_row.total() < self._many:
+            return None
+        common = self._in_a_row.most_common(1)[0][0]
+        return None if common is Outcome.OVERLOADED else common

@@ -28,12 +28,20 @@ class Recorder:
     ) -> None:
         self.seen = Observations(capacity)
         self.aborted: tuple[Outcome, str] | None = None
-        """The commonest outcome and the last words of a server that was taken for gone."""
+        """The commonest outcome and the last words of a server that was taken for gone in the middle."""
+        self._last_words = ""
         self._read = read
         self._clock = clock
         self._feed = feed
         self._counts_end_token = counts_end_token
         self._giving_up = GivingUp(patience, concurrency, feed.started)
+
+    def gone(self) -> tuple[Outcome, str] | None:
+        """The commonest outcome and the last words of a server that was gone when the load ended; None: it was not."""
+        if self.aborted is not None:
+            return self.aborted
+        at_the_end = self._giving_up.at_the_end()
+        return (at_the_end, self._last_words) if at_the_end else None
 
     def nothing_succeeded(self) -> tuple[Outcome, str] | None:
         """The commonest outcome and an error of a stage in which no measured request succeeded; None: one did."""
@@ -55,8 +63,9 @@ class Recorder:
             return True
         if exchange.ending is Ending.HELD_BACK:  # says that the server is slow, not that it is gone
             return False
+        self._last_words = reply.error or ""
         given_up_for = self._giving_up.failed(reply.outcome, exchange.end)
         if given_up_for and self.aborted is None:
-            self.aborted = given_up_for, reply.error or ""
+            self.aborted = given_up_for, self._last_words
             self._feed.abort(self._clock())
         return False

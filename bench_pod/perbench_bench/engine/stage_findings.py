@@ -88,7 +88,8 @@ def _keeping_up(seen: Observations, feed: Feed) -> Iterator[Finding]:
 def _long_enough(seen: Observations, feed: Feed) -> Iterator[Finding]:
     """ShortWindow: far fewer requests ended in the window than arrived, as it opened with few under way.
 
-    The rate counts what ended. It is too low by what was under way when the window closed and not when it opened.
+    The rate counts what ended. It is less than what arrived by what was under way when the window closed and not when
+    it opened. Whether the server was still filling, or does not keep up, such a window does not show.
     """
     if feed.window_start is None or feed.window_end is None:
         return
@@ -103,8 +104,8 @@ def _long_enough(seen: Observations, feed: Feed) -> Iterator[Finding]:
             code="ShortWindow", invalidates=False, measured=percent, threshold=KEEPING_UP_PERCENT, unit="%",
             rule="requests completed in the window, of those that arrived in it: it opened with fewer under way than it"
             " closed with",
-            advice="the rates given are only that share of what was served: warm up for longer than a request takes"
-            " (load.warmup, --warmup), or send more requests",
+            advice="either the server was still filling, and serves more than the rates given, or it does not keep up:"
+            " warm up for longer than a request takes (load.warmup, --warmup) and send more requests, to see which",
         )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def _output_length(seen: Observations, asked: int) -> Iterator[Finding]:
     delivered = sum(lengths) / len(lengths)
     if abs(delivered - asked) > asked * OUTPUT_LENGTH_PERCENT / 100:
         yield Finding(
-            code="OutputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
+            code="OutputLengthUnmet", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
             rule="mean answer length: the server ended answers by itself",
             advice="compare only with runs of the same delivered length, or ask for answers as short as these",
         )  # fmt: skip

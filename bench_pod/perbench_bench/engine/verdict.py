@@ -174,7 +174,12 @@ def _shortfalls(seen: Observations, record: ClientRecord, load: LoadPlan) -> Ite
         least = load.concurrency * limits.concurrency_percent / 100
         ours = kept_up_by_us(seen.window, load.concurrency, record.run_queue_wait_ms or 0.0)
         if ours is not None and ours < least:
-            yield "requests really in flight, mean over the window", ours, least, "requests"
+            yield (
+                "requests left in flight by the load generator, mean of the window",
+                ours,
+                least,
+                "requests",
+            )
     if on_time is not None and on_time < limits.on_time_percent:
         yield "requests that left when they were due", on_time, limits.on_time_percent, "%"
     if seen.lacking:

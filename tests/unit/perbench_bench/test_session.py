@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from perbench.api.models import Protocol
 from perbench.failures import UsageError
 from perbench.plan import LoadPlan, Target
-from perbench_bench.session import api_key_of, candidates, open_session, origin_of, preflight
+from perbench_bench.session import MOST_IN_VAIN, api_key_of, candidates, open_session, origin_of, preflight
 from perbench_bench.truth import truth_server
 
 CONTINUOUS: dict[str, JsonValue] = {"include_usage": True, "continuous_usage_stats": True}
@@ -77,3 +77,15 @@ def test_what_the_target_itself_says_of_the_stream_stands() -> None:
         }  # fmt: skip
     assert len(candidates(target())) == 3
     assert candidates(target(protocol=Protocol.TGI)) == (target(protocol=Protocol.TGI),)
+
+
+@pytest.mark.parametrize("kind", ["refuse", "reset", "error-event"])
+def test_a_server_that_is_gone_is_not_asked_for_all(kind: str) -> None:
+    async def ask(url: str) -> int:
+        session = await open_session(
+            Target(url=url, protocol=Protocol.OPENAI_CHAT, model="m"), LoadPlan(concurrency=1, max_seconds=60), seed=42
+        )
+        return len(await session.ask([session.request("a", 2)] * 40))
+
+    with truth_server({"faults": [{"kind": kind}]}) as server:
+        assert asyncio.run(ask(server.url)) == MOST_IN_VAIN

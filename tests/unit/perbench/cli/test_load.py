@@ -12,7 +12,8 @@ from perbench.api.load import Arrival
 from perbench.api.models import Protocol
 from perbench.failures import UsageError
 from perbench.plan import ArrivalPlan, LoadPlan, Target
-from perbench_bench.load import LoadRequest, refuse_too_large, requests_needed
+from perbench.results import Outcome
+from perbench_bench.load import LoadRequest, refuse_too_large, requests_needed, too_many_errors
 from perbench_bench.truth import truth_server
 from tests.support.processes import Process
 from tests.support.servers import sport_server
@@ -78,6 +79,7 @@ def test_an_absent_server_is_exit_4_with_json() -> None:
     figures = json.loads(done.stdout)
     assert set(figures) >= KEYS
     assert (figures["requests"], figures["valid"]) == (0, False)
+    assert figures["invalid_reasons"] == ["TargetUnreachable", "NothingMeasured"]
     assert "TargetUnreachable" in done.stderr
 
 
@@ -145,6 +147,14 @@ def test_too_many_failures_say_which_and_over_what_limit() -> None:
     assert found["error_samples"]["ServerError"] in line
 
 
+def test_what_was_not_sent_for_want_of_our_own_means_is_no_error_of_the_server() -> None:
+    outcomes = {Outcome.SUCCESS: 55, Outcome.DROPPED: 5}
+    assert too_many_errors(outcomes, {}, 5, 1.0) is None
+    failure = too_many_errors(outcomes, {}, 2, 1.0)
+    assert failure is not None
+    assert failure.message == "3 of 58 requests failed (3 Dropped), more than 1 %"
+
+
 def test_memory_does_not_grow_with_the_text_of_answers() -> None:
     """Nothing scores them. Each answer is 3 MiB and more."""
     with truth_server({"faults": [{"kind": "huge-chunks"}], "timing": {"firstMs": 1, "gapMs": 0}}) as server:
@@ -164,7 +174,7 @@ def test_what_was_delivered_is_told_beside_what_was_asked_for() -> None:
     assert (found["output_length"]["asked"], found["output_length"]["mean"]) == (100, 3.0)
     assert (found["input_length"]["asked"], found["input_length"]["mean"]) == (60, pytest.approx(60, abs=3))
     assert found["stopped_by_length_percent"] == 0.0
-    assert "OutputLengthMissed" in {finding["code"] for finding in found["findings"]}
+    assert "OutputLengthUnmet" in {finding["code"] for finding in found["findings"]}
     assert found["server"]["kind"] == "vllm", "by the names of its metrics"
     assert found["server"]["requests_counted"] >= 24
     assert found["request_parameters"]["parameters"]["max_new_tokens"] == 100

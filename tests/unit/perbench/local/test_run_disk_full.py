@@ -9,8 +9,14 @@ from tests.support.benchmarks import endpoint, file_task, write_benchmark
 from tests.support.runs import Ended, run
 from tests.support.servers import sport_server
 
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
-"""No file of the command or its children may grow beyond this many bytes: a write fails as on a full disk."""
+LIMITED = """
+import os, resource, sys
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
+"""
+"""No file of the command or its children may grow beyond this many bytes: a write fails as on a full disk. They compile
+nothing: Python would keep the half of a module that had room, and everybody's next import of it fails."""
 
 FULL = """
 import errno, os

@@ -54,6 +54,12 @@ def test_a_little_connecting_is_no_matter() -> None:
     assert findings(lacking(connecting_ns=5)) == []
 
 
+def test_rests_do_not_hide_what_the_client_lost_of_the_other_requests() -> None:
+    seen = lacking(resting_ns=200)
+    seen.window.lost_ns = 100 * 15 * MS
+    assert {finding.code for finding in findings(seen)} == {"LoadGeneratorSaturated"}
+
+
 def test_a_client_that_is_slow_itself_is_told_so_and_nothing_else() -> None:
     seen = lacking(connecting_ns=20)
     seen.window.lost_ns = 100 * 15 * MS

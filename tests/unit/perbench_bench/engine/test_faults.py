@@ -139,3 +139,12 @@ def test_a_name_that_is_not_found_once_is_asked_for_again(monkeypatch: pytest.Mo
     session = asyncio.run(open_session(target, LoadPlan(concurrency=1, max_seconds=1), seed=1))
     assert len(asked) >= 2
     assert session.addresses
+
+
+def test_a_server_that_goes_near_the_end_of_a_load_is_gone() -> None:
+    with truth_server({"faults": [{"kind": "refuse", "after": 400}]}) as server:
+        ran = run(server.url, Protocol.OPENAI_CHAT, measured=500, concurrency=8)
+    gone = ran.recorder.gone()
+    assert gone is not None
+    assert gone[0] in {Outcome.CONNECT_FAILED, Outcome.TRUNCATED}
+    assert outcomes(ran)[Outcome.SUCCESS] > 0

@@ -56,3 +56,15 @@ def test_one_success_begins_it_anew() -> None:
     for number in range(100):
         assert giving_up.failed(Outcome.SERVER_ERROR, int((9 + number * 0.09) * NS)) is None
     assert giving_up.failed(Outcome.SERVER_ERROR, 19 * NS) is Outcome.SERVER_ERROR
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failures", "gone"),
+    [(Outcome.TRUNCATED, 20, True), (Outcome.TRUNCATED, 19, False), (Outcome.OVERLOADED, 1_000, False)],
+)
+def test_a_load_that_ends_with_many_failures_has_lost_its_server(outcome: Outcome, failures: int, gone: bool) -> None:
+    """In however little time: nobody asks it again. A server that refuses is there."""
+    giving_up = GivingUp(PATIENCE, 4, 0)
+    giving_up.succeeded(0, NS)
+    assert all(giving_up.failed(outcome, NS + number) is None for number in range(failures))
+    assert giving_up.at_the_end() is (outcome if gone else None)

@@ -148,7 +148,7 @@ def lengths_missed(output_tokens: int, asked: int) -> list[Finding]:
 def test_answers_of_another_length_are_a_warning() -> None:
     assert lengths_missed(91, asked=100) == []
     [finding] = lengths_missed(3, asked=100)
-    assert (finding.code, finding.invalidates) == ("OutputLengthMissed", False)
+    assert (finding.code, finding.invalidates) == ("OutputLengthUnmet", False)
     assert (finding.measured, finding.threshold, finding.unit) == (3.0, 100.0, "tokens")
 
 

@@ -179,7 +179,12 @@ def test_requests_of_each_address_are_recorded() -> None:
             "p96 of the read delay",
             0.01,
         ),
-        ({"concurrency_percent": 100}, CLOSED, "requests really in flight, mean over the window", 4.0),
+        (
+            {"concurrency_percent": 100},
+            CLOSED,
+            "requests left in flight by the load generator, mean of the window",
+            4.0,
+        ),
         ({"on_time_percent": 100}, OPEN, "requests that left when they were due", 100.0),
     ],
 )
