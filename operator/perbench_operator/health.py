@@ -23,7 +23,7 @@ class _Place:
     answered: float | None = None
     trouble: str = "the API has not answered yet"
     refused: bool = False
-    """Whether that is what came of the last question."""
+    """Whether that is what came of the last question: an answer, and not what was asked for."""
     unseen: set[str] | None = None
     """Benchmarks that were listed and have not come through the watch. None: nothing was listed yet."""
     seen: set[str] = field(default_factory=set)
@@ -87,10 +87,11 @@ class Health:
                 place.unseen.discard(uid)
             self._look_around(place)
 
-    def refused(self, trouble: str, namespace: str | None = None) -> None:
-        """The API did not answer, or not with what was asked for."""
+    def refused(self, trouble: str, namespace: str | None = None, *, away: bool = False) -> None:
+        """The API did not answer (`away`), or not with what was asked for. Only what it refuses may stay so: it is
+        waited for where it said nothing."""
         place = self._of(namespace)
-        place.trouble, place.refused = trouble, True
+        place.trouble, place.refused = trouble, not away
         self._look_around(place)
 
     def hindered(self, hindrance: str | None) -> None:

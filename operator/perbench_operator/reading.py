@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from perbench.api.messages import mistakes
 from perbench.api.reading import parse
-from perbench.api.resource import RUN_ANNOTATION
+from perbench.api.resource import RUN_ANNOTATION, BenchmarkSpec
 from perbench.api.status import Status
 from perbench.api.yamltext import path_text
 from perbench.failures import first_mistake, shorten
@@ -26,12 +26,7 @@ def read_benchmark(body: dict[str, Any]) -> Benchmark:
     metadata = body["metadata"]
     plain: dict[str, Any] = {key: body[key] for key in ("apiVersion", "kind", "spec") if key in body}
     plain["metadata"] = {"name": metadata["name"]}
-    spec, mistake = None, ""
-    try:
-        spec = parse(plain).spec
-    except ValidationError as error:
-        first = next(mistakes(error))
-        mistake = shorten(f"{path_text(first.location)}: {first.message}", 900).replace("\n", " ")
+    spec, mistake = _spec(plain)
     status, unreadable = None, ""
     if body.get("status"):
         try:
@@ -50,6 +45,24 @@ def read_benchmark(body: dict[str, Any]) -> Benchmark:
         unreadable=unreadable,
         deleting=metadata.get("deletionTimestamp") is not None,
     )
+
+
+def _spec(plain: dict[str, Any]) -> tuple[BenchmarkSpec | None, str]:
+    """What is asked for, and the first rule it breaks. A run that has begun is not ended, nor are the figures of one
+    that has ended taken back, because there are more rules since."""
+    try:
+        return parse(plain).spec, ""
+    except ValidationError as error:
+        mistake = _first_of(error)
+    try:
+        return parse(plain, stored=True).spec, mistake
+    except ValidationError as error:
+        return None, _first_of(error)
+
+
+def _first_of(error: ValidationError) -> str:
+    first = next(mistakes(error))
+    return shorten(f"{path_text(first.location)}: {first.message}", 900).replace("\n", " ")
 
 
 def read_status(data: Mapping[str, Any]) -> Status:

@@ -106,7 +106,6 @@ def serve(spec: BenchmarkSpec, model: ModelSpec, platform: Platform) -> Served |
     mistake = runtime.mistake(served.duty)
     if mistake is not None:
         raise Refused("InvalidServing", f"model {model.name}: {mistake}")
-    _check_lengths(spec, model, runtime)
     if serving.pod_patch is not None and not platform.pod_patch:
         message = f"model {model.name}: serving.podPatch is not allowed in this cluster: leave it out"
         raise Refused("PolicyDenied", message)
@@ -147,6 +146,17 @@ def check_images(model: ModelSpec, images: Iterable[str], platform: Platform) ->
             raise Refused("PolicyDenied", message)
 
 
+def check_lengths(spec: BenchmarkSpec, served: Served) -> None:
+    """Raise Refused where the server gives longer answers than a task asks for. Of a run that is to begin only: one
+    that an operator of before has begun goes on.
+
+    The same rule of the API looks at models of which the benchmark itself says that TGI serves them.
+    """
+    unkept = next((task for task in spec.tasks if not is_kept_by_tgi(task)), None)
+    if served.runtime.name is RuntimeName.TGI and unkept is not None:
+        raise Refused("InvalidServing", f"model {served.model.name}: task {unkept.name}: {TGI_LENGTHS}")
+
+
 def _place(model: ModelSpec) -> ModelPlace:
     if model.volume is not None:
         return ModelPlace(f"{MODEL_MOUNT}/{model.volume.path}")
@@ -164,13 +174,6 @@ def _check_place(model: ModelSpec) -> None:
             " the hub, a volume, or a path inside an image of your own"
         )
         raise Refused("LocalOnly", message)
-
-
-def _check_lengths(spec: BenchmarkSpec, model: ModelSpec, runtime: Runtime) -> None:
-    """The same rule of the API looks at models of which the benchmark itself says that TGI serves them."""
-    unkept = next((task for task in spec.tasks if not is_kept_by_tgi(task)), None)
-    if runtime.name is RuntimeName.TGI and unkept is not None:
-        raise Refused("InvalidServing", f"model {model.name}: task {unkept.name}: {TGI_LENGTHS}")
 
 
 def _check_accelerator(model: ModelSpec, serving: Serving, platform: Platform) -> None:

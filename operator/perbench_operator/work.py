@@ -104,7 +104,7 @@ async def ask(benchmarks: Benchmarks, health: Health, clock: Clock, answered: as
                 if told.pop(place, None):
                     logger.info("%s %s can be listed now", PLURAL, where(place))
             except ApiRefusalError as error:
-                health.refused(str(error), place)
+                health.refused(str(error), place, away=error.away)
                 if str(error) != told.get(place):
                     told[place] = str(error)
                     logger.warning(str(error))

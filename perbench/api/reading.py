@@ -9,6 +9,7 @@ from pydantic import JsonValue, ValidationError
 
 from perbench.api.messages import mistakes, nearest, shown
 from perbench.api.resource import API_VERSION, KIND, PERBenchmark
+from perbench.api.rules import STORED
 from perbench.api.yamltext import MAX_BYTES, Place, Problem, YamlDocument, path_text, read_documents
 from perbench.failures import UsageError
 
@@ -73,9 +74,15 @@ def _check(document: YamlDocument) -> Checked:
     return Checked(None if document.problems else benchmark, _in_order(document.problems))
 
 
-def parse(data: JsonValue) -> PERBenchmark:
-    """A benchmark from plain data, as strict as the API server. Raises pydantic's ValidationError."""
-    return PERBenchmark.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False)
+def parse(data: JsonValue, *, stored: bool = False) -> PERBenchmark:
+    """A benchmark from plain data, as strict as the API server. Raises pydantic's ValidationError.
+
+    `stored`: one that the API server has, of which a run may be on already, or have ended.
+    """
+    context = STORED if stored else None
+    return PERBenchmark.model_validate_json(
+        json.dumps(data), strict=True, context=context, by_alias=True, by_name=False
+    )
 
 
 def _wrong_kind(data: JsonValue, document: YamlDocument) -> Iterable[Problem]:

@@ -96,6 +96,7 @@ class BenchmarkSpec(ApiObject):
             " || !self.models.exists(model, has(model.serving) && has(model.serving.runtime))",
             holds=lambda s: not _unclear(s),
             field="serving",
+            of_beginning=True,
         ),
         Rule(
             message=TGI_LENGTHS,
@@ -104,6 +105,7 @@ class BenchmarkSpec(ApiObject):
             holds=lambda s: not any(_is_tgi(s, model) for model in s.models) or _first_unkept_length(s) is None,
             field="tasks",
             where=lambda s: ("tasks", _first_unkept_length(s) or 0),
+            of_beginning=True,
         ),
         Rule(
             message="every task needs at least 4 x load.concurrency items (8 x 4 where no concurrency is set; 20 with"
@@ -113,6 +115,7 @@ class BenchmarkSpec(ApiObject):
             holds=lambda s: _first_short_task(s) is None,
             field="tasks",
             where=lambda s: ("tasks", _first_short_task(s) or 0),
+            of_beginning=True,
         ),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
@@ -17,6 +17,8 @@ from perbench.base import Document
 
 Location = tuple[str | int, ...]
 """A path inside an object, as pydantic gives it: field names as written in YAML, and list indices."""
+STORED = "stored"
+"""As the context of a validation: the object is one that was taken once, perhaps before there were all these rules."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Rule:
 
     `cel` is None where CEL cannot tell (a regular expression of Python's kind); such a rule works in Python only.
     `holds` takes the object. `field` is the one the message is about (`per.reference`), "" for the object itself.
-    `where`, if given, finds the place more exactly once the rule is known to be broken.
+    `where`, if given, finds the place more exactly once the rule is known to be broken. `of_beginning`: what breaks it
+    is understood all the same, and only no run of it is to begin; so it is not asked of objects that are STORED.
     """
 
     message: str
@@ -33,6 +36,7 @@ class Rule:
     holds: Callable[[Any], bool]
     field: str = ""
     where: Callable[[Any], Location] | None = None
+    of_beginning: bool = False
 
     def place(self, value: object) -> Location:
         """Where, inside the object that breaks this rule, the mistake is."""
@@ -54,8 +58,9 @@ class ApiObject(Document):
     RULES: ClassVar[tuple[Rule, ...]] = ()
 
     @model_validator(mode="after")
-    def _keep_rules(self) -> Self:
-        broken = [rule for rule in self.RULES if not rule.holds(self)]
+    def _keep_rules(self, info: ValidationInfo) -> Self:
+        asked = [rule for rule in self.RULES if not (rule.of_beginning and info.context == STORED)]
+        broken = [rule for rule in asked if not rule.holds(self)]
         if broken:
             found = [(rule.place(self), rule.message) for rule in broken]
             raise PydanticCustomError("rules", "{text}", {"text": "; ".join(m for _, m in found), "found": found})

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from perbench.api.defaults import Resolved
 from perbench.api.identity import run_id
 from perbench.api.resource import BenchmarkSpec, to_data
+from perbench.api.rules import STORED
 from perbench.failures import UsageError, first_mistake
 from perbench.objects.assembled import assembled
 from perbench.objects.results import ModelObject, read_object
@@ -52,7 +53,7 @@ def results_of(body: Body, config_maps: Sequence[Body]) -> Results:
         )
     platform = _platform(config_maps)
     try:
-        spec = BenchmarkSpec.model_validate(body["spec"])
+        spec = BenchmarkSpec.model_validate(body["spec"], context=STORED)
         resolved = Resolved.model_validate(status["run"]["resolved"])
     except ValidationError as error:
         message = f"{name} is of another version of perbench than this command: {first_mistake(error)}"

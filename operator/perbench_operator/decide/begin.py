@@ -22,7 +22,7 @@ from perbench_operator.decide.situation import (
     Situation,
     identity_of,
 )
-from perbench_operator.serving import Refused, Served, serve
+from perbench_operator.serving import Refused, Served, check_lengths, serve
 
 MENDS = frozenset({"ConfigMissing", "InvalidClaim", "QuotaExceeded", "Forbidden", "RunIsBaseline"})
 """Why a run does not begin although nothing is wrong with its benchmark: others may mend that."""
@@ -34,6 +34,8 @@ LOCAL_FILE = "dataset.file is of local mode: put the questions into a ConfigMap 
 
 def begin(situation: Situation, spec: BenchmarkSpec, wanted: str) -> Decision:
     """A new run: everything that can be checked is, and then it is written down before anything is made."""
+    if situation.benchmark.mistake:
+        return Decision(status=statuses.refused(situation, wanted, Refused("InvalidSpec", situation.benchmark.mistake)))
     if execution_of(spec).suspend:
         return Decision(status=statuses.not_begun(situation, wanted))
     if situation.refusal is not None:
@@ -75,6 +77,7 @@ def _checks(situation: Situation, spec: BenchmarkSpec, wanted: str) -> Iterator[
         served = serve(spec, model, platform)
         make.launch_plan(identity, launch, spec, resolved, served, platform)
         if served is not None:
+            check_lengths(spec, served)
             yield from (CheckClaim(name, f"model {model.name}", served.replicas) for name in claims_of(served))
             for manifest in make.model_objects(identity, launch, served, platform, execution):
                 if manifest["kind"] == "Job":

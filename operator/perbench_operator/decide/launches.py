@@ -154,6 +154,10 @@ def _with_bench(situation: Situation, run: Run, launch: Launch, state: PodsState
         return _final(situation, run, launch, state, turn.final)
     if turn.failure is not None:
         return _ended(situation, run, launch, turn.failure)
+    wake_after = _sooner(turn.wake_after, state.wake_after if state else None)
+    if turn.create is not None and state is not None and state.over:
+        message = f"{launch.model}: waiting to hear how its server ended"
+        return Turn(Phase.STARTING_MODEL, message, wake_after=wake_after)
     if turn.create is not None:
         return _new_bench(situation, run, launch, state, turn)
     newest = situation.children.benches(digest)[-1]
@@ -163,7 +167,6 @@ def _with_bench(situation: Situation, run: Run, launch: Launch, state: PodsState
     ready = state is None or state.step is Step.READY
     phase = Phase.MEASURING if measuring else Phase.STARTING_MODEL
     message = turn.message or (stage_words(run, recorded) if measuring else _before_load(ready=ready))
-    wake_after = turn.wake_after or (state.wake_after if state else None)
     if turn.hung is None:
         return Turn(phase, f"{launch.model}: {message}", wake_after=wake_after)
     end, told = (
@@ -171,6 +174,10 @@ def _with_bench(situation: Situation, run: Run, launch: Launch, state: PodsState
         Story("BenchHung", f"{launch.model}: {message}", warning=True),
     )
     return Turn(phase, f"{launch.model}: {message}", (end,), story=(told,), wake_after=wake_after)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _new_bench(situation: Situation, run: Run, launch: Launch, state: PodsState | None, turn: BenchTurn) -> Turn:

@@ -79,6 +79,8 @@ class PodsState:
     """Since when all are ready. None: they are not, or not at the moment."""
     wake_after: float | None = None
     """When a deadline passes, in seconds."""
+    over: bool = False
+    """Its Job has ended: so have its pods, which is only not heard of yet."""
 
     @property
     def running(self) -> bool:
@@ -103,7 +105,7 @@ def pods_state(
     if len(pods) < count:
         return _creating(job, len(pods), count, deadlines, now)
     state = _waiting_for(pods, deadlines, now, answered=answered)
-    return replace(state, wake_after=1.0) if job.finished else state
+    return replace(state, wake_after=1.0, over=True) if job.finished else state
 
 
 def _likeness_of_a_cause(pod: Pod) -> tuple[bool, bool, float, str]:

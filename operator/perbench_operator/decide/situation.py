@@ -31,7 +31,7 @@ class Benchmark:
     spec: BenchmarkSpec | None
     """None: it does not keep the API's rules."""
     mistake: str = ""
-    """The first rule it breaks, for people."""
+    """The first rule it breaks, for people. Where there is a `spec` no run of it begins, and one that has goes on."""
     request: str | None = None
     """The annotation that asks for a run."""
     status: Status | None = None

@@ -256,10 +256,13 @@ def with_times(before: Status | None, after: Status, now: datetime) -> Status:
 
 
 def _phase_start(before: Status | None, after: Status, now: datetime) -> datetime:
-    """A new run begins its phase anew, even where the one before it ended in the same."""
+    """A new run begins its phase anew, even where the one before it ended in the same. One that has ended comes back to
+    the phase it ended in, where what waited beside it does so no more."""
     if before is not None and before.phase_start_time is not None and _stands(before) == _stands(after):
         return before.phase_start_time
-    return now.replace(microsecond=0)
+    moment = now.replace(microsecond=0)
+    waited = before is not None and before.phase is Phase.SUSPENDED and before.completion_time is not None
+    return min(moment, after.completion_time) if waited and after.completion_time is not None else moment
 
 
 def _stands(status: Status) -> tuple[str | None, Phase | None, tuple[str, ...]]:

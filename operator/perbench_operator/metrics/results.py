@@ -142,11 +142,12 @@ def _meant(cell: Place, model: Fields, row: Fields, meaning: _Meaning | None) ->
 
 
 def _meaning(body: Body) -> _Meaning | None:
-    """What the spec says. None: the status is of an earlier spec, or of none that was understood."""
+    """What the spec says. None: the figures are of an earlier spec, or of none that was understood."""
     status, spec = body.get("status") or {}, body.get("spec") or {}
     if status.get("observedGeneration") != body["metadata"].get("generation"):
         return None
-    if condition(status, ConditionType.ACCEPTED, ConditionStatus.FALSE) is not None:
+    # A run that is suspended before it begins stands in `refused` as well, and `Accepted` is Unknown then.
+    if status.get("refused") or condition(status, ConditionType.ACCEPTED, ConditionStatus.FALSE) is not None:
         return None
     per, capacity = spec.get("per") or {}, spec.get("capacity") or {}
     prices = {price.get("unit"): _price(price.get("dollarsPerHour")) for price in capacity.get("prices") or ()}

@@ -87,6 +87,17 @@ def test_a_namespace_that_was_not_asked_yet_is_waited_for() -> None:
     assert health.caught_up
 
 
+def test_a_namespace_of_which_there_was_no_answer_is_waited_for() -> None:
+    """It passes, and its benchmarks would be missing among those that are told."""
+    health = Health(0.0, ("a", "b"))
+    health.refused("no answer within 10 s", "b", away=True)
+    health.listed(1.0, (), "a")
+    assert not health.caught_up
+    assert health.not_ready(1.0) == "no answer within 10 s"
+    health.listed(2.0, (), "b")
+    assert health.caught_up
+
+
 def test_a_namespace_that_is_let_in_is_waited_for_by_readiness_alone() -> None:
     health = Health(0.0, ("a", "b"))
     health.refused(NO, "b")

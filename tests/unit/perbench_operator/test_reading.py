@@ -63,6 +63,15 @@ def test_a_spec_that_is_not_understood_is_one_line() -> None:
     assert "\n" not in found.mistake
 
 
+def test_a_spec_from_before_a_rule_is_read_with_what_is_wrong_with_it() -> None:
+    found = read_benchmark(body(load={"concurrency": 13}))
+    assert found.spec is not None
+    assert found.mistake.startswith("spec.tasks[0]: every task needs at least ")
+    found = read_benchmark(body(load={"concurrency": 13}, per={"reference": "b"}))
+    assert found.spec is None
+    assert found.mistake == "spec.per.reference: per.reference names none of the models"
+
+
 def test_what_a_later_version_says_besides_is_left_out_of_a_status() -> None:
     """After the operator was set back to the version before nothing is measured again."""
     later = to_data(WRITTEN)

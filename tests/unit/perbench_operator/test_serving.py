@@ -6,7 +6,7 @@ import pytest
 
 from perbench.api.pods import Accelerator
 from perbench.api.serving import Runtime
-from perbench_operator.serving import Refused, Served, pinned, ran_on, serve
+from perbench_operator.serving import Refused, Served, check_lengths, pinned, ran_on, serve
 from tests.support.operator_cases import Case, small
 
 GPU = {"resource": "nvidia.com/gpu", "count": 1}
@@ -53,13 +53,15 @@ def test_an_endpoint_is_served_by_somebody_else() -> None:
 def test_a_length_of_answers_that_tgi_does_not_keep_is_refused() -> None:
     """Asked for 1,100 tokens it gives 2,048. That it is TGI may be known in the cluster only."""
     long = {"name": "long", "synthetic": {"inputTokens": 8, "outputTokens": 1100}}
-    reason, message = refusal(small(tasks=[long]))
-    assert reason == "InvalidServing"
-    assert message.startswith("model a: task long: answers of TGI ")
-    assert "1024" in message
-    platform = {"serving": {"runtime": "VLLM"}}
-    assert served(small(platform=platform, tasks=[long])).runtime.name is Runtime.VLLM
-    assert served(small(tasks=[{**long, "synthetic": {"inputTokens": 8, "outputTokens": 2048}}])).replicas == 1
+    case = small(tasks=[long])
+    with pytest.raises(Refused) as raised:
+        check_lengths(case.benchmark.spec, served(case))
+    assert raised.value.reason == "InvalidServing"
+    assert raised.value.message.startswith("model a: task long: answers of TGI ")
+    assert "1024" in raised.value.message
+    kept = {**long, "synthetic": {"inputTokens": 8, "outputTokens": 2048}}
+    for case in (small(platform={"serving": {"runtime": "VLLM"}}, tasks=[long]), small(tasks=[kept])):
+        check_lengths(case.benchmark.spec, served(case))
 
 
 def test_an_image_of_the_platform_is_that_of_its_own_server() -> None:

@@ -156,6 +156,23 @@ def test_a_namespace_that_is_refused_holds_the_others_up_in_nothing(
     assert caplog.messages == [REFUSED, "perbenchmarks in namespace team-b can be listed now"]
 
 
+def test_a_namespace_whose_list_timed_out_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Places(body("a", "team-a"), refused={"team-b": AWAY})
+    health = Health(0.0, ("team-a", "team-b"))
+    waited = waits(monkeypatch)
+
+    async def run() -> None:
+        health.seen("uid-a", "team-a")
+        asking = asyncio.create_task(ask(Benchmarks(api, ("team-b", "team-a")), health, lambda: 1.0, asyncio.Event()))
+        await until(lambda: len(waited) > 3)
+        assert not health.caught_up
+        api.refused.clear()
+        await until(lambda: health.caught_up)
+        asking.cancel()
+
+    asyncio.run(run())
+
+
 def test_an_api_that_refuses_everything_is_asked_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Places(refused={None: AnswerError(404, "NotFound", "")})
     waited = waits(monkeypatch)

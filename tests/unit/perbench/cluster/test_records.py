@@ -3,6 +3,9 @@ from typing import Any
 
 import pytest
 
+from perbench.api.identity import run_id
+from perbench.api.resource import BenchmarkSpec
+from perbench.api.rules import STORED
 from perbench.cluster.records import results_of, selector
 from perbench.evaluation import evaluate
 from perbench.failures import UsageError
@@ -47,6 +50,15 @@ def test_a_benchmark_without_a_run_selects_nothing() -> None:
 def test_a_spec_of_another_version_is_one_line() -> None:
     with pytest.raises(UsageError, match="of another version of perbench"):
         results_of(BODY | {"spec": BODY["spec"] | {"sweep": {}}}, MAPS)
+
+
+def test_a_run_from_before_a_rule_of_the_spec_is_read() -> None:
+    """What is wrong with it would keep it from beginning."""
+    spec = BODY["spec"] | {"serving": {"runtime": "TGI"}}
+    spec |= {"tasks": [task | {"maxTokens": 1500} for task in spec["tasks"]]}
+    identity = run_id(cluster_runs.UID, BenchmarkSpec.model_validate(spec, context=STORED), None)
+    status = BODY["status"] | {"run": BODY["status"]["run"] | {"id": identity}}
+    assert results_of(BODY | {"spec": spec, "status": status}, MAPS).run_id == identity
 
 
 def test_what_was_measured_is_not_told_of_another_spec() -> None:

@@ -114,6 +114,22 @@ def test_an_edit_that_is_suspended_and_taken_back_leaves_the_run_as_it_was() -> 
     assert (len(run.cluster.loads), config_maps(run)) == (loads, kept)
 
 
+@pytest.mark.parametrize("then", [{}, {"models": PACKAGED}], ids=["taken back", "refused"])
+def test_a_run_that_has_ended_has_not_ended_anew_because_an_edit_waited(then: dict[str, Any]) -> None:
+    """Alerts on how it ended, which are for a day, do not fire for another."""
+    run = ended()
+    before = run.status
+    run.edit(models=SPEC["models"][:1], execution={"suspend": True})
+    run.run()
+    waited = run.status.phase_start_time
+    assert waited is not None
+    assert before.phase_start_time is not None
+    assert waited > before.phase_start_time
+    run.edit(**{"models": SPEC["models"], "execution": {"suspend": False}, **then})
+    run.run()
+    assert (run.status.phase, run.status.phase_start_time) == (before.phase, before.completion_time)
+
+
 def test_an_edit_that_is_suspended_begins_when_it_is_not_any_more() -> None:
     run = ended()
     before = run.status

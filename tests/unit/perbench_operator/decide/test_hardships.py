@@ -8,13 +8,16 @@ import pytest
 
 from perbench.api.status import ModelPhase, Phase
 from perbench.failures import Blame, Failure
-from perbench_operator.decide.situation import RecordEnd, Refusal
-from perbench_operator.names import ROLE, Role
+from perbench_operator.decide.situation import Action, Create, RecordEnd, Refusal
+from perbench_operator.names import MODEL, ROLE, Role
 from perbench_operator.platform import Platform
 from tests.support.simulated_cluster import Body, Cluster, Fate
 from tests.support.simulated_operator import KilledError, Operator, benchmark
 
 QUOTA = Failure(blame=Blame.INFRASTRUCTURE, reason="QuotaExceeded", message="exceeded quota: small")
+
+
+News = tuple[str, str | None, Body]
 
 
 def operator(cluster: Cluster | None = None, **spec: Any) -> Operator:
@@ -35,6 +38,19 @@ def loading(run: Operator) -> Operator:
     return run
 
 
+def hear_of_the_job_alone(run: Operator) -> list[News]:
+    """Time passes until the first model's server ends. All is heard but the end of its pod, which comes late: that."""
+    late: list[News] = []
+    while not late:
+        run.cluster.step()
+        for news in run.cluster.deliver(1_000):
+            if news[2].get("status", {}).get("phase") == "Failed":
+                late.append(news)
+            else:
+                run.cache.child(*news)
+    return late
+
+
 def without_ending_pods(run: Operator) -> None:
     """The pods of what was deleted are given time to end."""
     while any(k == "Pod" and p["metadata"].get("deletionTimestamp") for (k, _), p in run.cluster.objects.items()):
@@ -50,6 +66,43 @@ def test_a_run_that_cannot_have_what_all_of_it_needs_ends(what: str) -> None:
     assert run.status.phase is Phase.FAILED
     assert run.status.failure == QUOTA
     assert not [name for (kind, name) in run.cluster.objects if kind in {"Job", "Pod"}]
+
+
+def test_no_bench_pod_is_made_for_a_server_whose_job_is_heard_to_have_ended() -> None:
+    run = operator(Cluster(fates=of_model(Fate(crash_after=3)), blinks=0.0))
+    run.turn()
+    late = hear_of_the_job_alone(run)
+    decision = run.look()
+    assert not [action for action in decision.actions if isinstance(action, Create)]
+    assert decision.wake_after == 1.0
+    for news in late:
+        run.cache.child(*news)
+    run.run()
+    (bench,) = {action.manifest["metadata"]["annotations"][MODEL] for action in run.actions if is_bench_job(action)}
+    assert bench == "large"
+    assert run.status.failure is not None
+    assert (run.status.failure.model, run.status.failure.reason) == ("small", "ServerExited")
+
+
+def test_the_end_of_a_server_is_looked_for_soon_whatever_its_bench_pod_waits_for() -> None:
+    def fates(job: Body) -> Fate:
+        return Fate(crash_after=4) if job["metadata"]["labels"][ROLE] == Role.MODEL else Fate(start=1_000)
+
+    run = operator(Cluster(fates=fates, blinks=0.0))
+    while not any(is_bench_job(action) for action in run.actions):
+        run.turn()
+    waits = run.look().wake_after
+    hear_of_the_job_alone(run)
+    decision = run.look()
+    assert waits is not None
+    assert waits > 1.0
+    assert decision.wake_after == 1.0
+
+
+def is_bench_job(action: Action) -> bool:
+    if not isinstance(action, Create) or action.manifest["kind"] != "Job":
+        return False
+    return bool(action.manifest["metadata"]["labels"][ROLE] == Role.BENCH)
 
 
 def test_a_run_that_cannot_keep_the_results_of_every_model_ends_before_the_first_is_started() -> None:

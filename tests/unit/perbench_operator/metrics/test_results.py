@@ -186,6 +186,19 @@ def test_nor_by_a_spec_that_was_not_accepted() -> None:
     assert told(body, RESULT_MEMORY) == {}
 
 
+def test_nor_by_the_spec_of_a_run_that_is_yet_to_begin() -> None:
+    """Of an edit together with `execution.suspend`: nothing is wrong with it, and the figures are of the run before."""
+    body = one_cell(memoryMebibytes="2", throughput="7")
+    body["status"] |= {
+        "phase": "Suspended", "refused": {"id": "0123456789"},
+        "conditions": [{"type": "Accepted", "status": "Unknown", "reason": "Suspended"}],
+    }  # fmt: skip
+    body["spec"] |= {"per": {"latencyBasis": "Unloaded"}, "tasks": [{"name": "answers", "preset": "PackagedAnswers"}]}
+    assert told(body, RESULT_MEMORY) == told(body, RESULT_COST) == {}
+    assert list(told(body, RESULT)) == [("a", "topics", "server", "", "", "")]
+    assert told(body, RESULT_VALID) == {("a", "topics"): 1.0}
+
+
 @pytest.mark.parametrize(
     ("dollars", "cost"),
     [(2, 2 / 3600 * 1e6 / 7), ("0.40", 0.4 / 3600 * 1e6 / 7), (0, 0.0), ("free", None), (-1, None), (True, None)],
