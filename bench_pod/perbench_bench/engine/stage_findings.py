@@ -1,6 +1,6 @@
 """What a stage's figures say about it: steadiness, cache, prompt length, saturation (measurement.md §1, 3, 4). Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import sqrt
 
 import numpy as np
@@ -193,11 +193,8 @@ def _uneven(counts: tuple[int, ...]) -> Iterator[Finding]:
 
 
 def _input_length(seen: Observations, asked: int) -> Iterator[Finding]:
-    lengths = [row.input_tokens for row in seen.rows.values() if row.input_tokens is not None]
-    if not lengths:
-        return
-    delivered = sum(lengths) / len(lengths)
-    if abs(delivered - asked) > asked * INPUT_LENGTH_PERCENT / 100:
+    delivered = _mean_off((row.input_tokens for row in seen.rows.values()), asked, INPUT_LENGTH_PERCENT)
+    if delivered is not None:
         yield Finding(
             code="InputLengthMissed", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
             rule="mean prompt length, fitted against the server's own count",
@@ -207,16 +204,20 @@ def _input_length(seen: Observations, asked: int) -> Iterator[Finding]:
 
 def _output_length(seen: Observations, asked: int) -> Iterator[Finding]:
     """A server that cannot be told to go on ends when it likes: its rate is then that of another load."""
-    lengths = [row.output_tokens for row in seen.rows.values() if row.output_tokens is not None]
-    if not lengths:
-        return
-    delivered = sum(lengths) / len(lengths)
-    if abs(delivered - asked) > asked * OUTPUT_LENGTH_PERCENT / 100:
+    delivered = _mean_off((row.output_tokens for row in seen.rows.values()), asked, OUTPUT_LENGTH_PERCENT)
+    if delivered is not None:
         yield Finding(
             code="OutputLengthUnmet", invalidates=False, measured=delivered, threshold=float(asked), unit="tokens",
             rule="mean answer length: the server ended answers by itself",
             advice="compare only with runs of the same delivered length, or ask for answers as short as these",
         )  # fmt: skip
+
+
+def _mean_off(lengths: Iterable[int | None], asked: int, percent: float) -> float | None:
+    """The mean of the lengths that are known, where it is off what was asked for by more than that."""
+    known = [length for length in lengths if length is not None]
+    mean = sum(known) / len(known) if known else None
+    return mean if mean is not None and abs(mean - asked) > asked * percent / 100 else None
 
 
 def mean_duration_drift(sent: NDArray[np.int64], duration_ms: NDArray[np.float64]) -> tuple[float, float] | None:
